@@ -1,0 +1,17 @@
+//! The custom resources `RankingModel` and `RetrainSchedule`: types only, no client.
+//!
+//! Every doc comment on a field ships to `kubectl explain`.
+
+pub mod conditions;
+mod ranking_model;
+mod resources;
+mod retrain_schedule;
+mod status;
+
+pub use ranking_model::*;
+pub use resources::*;
+pub use retrain_schedule::*;
+pub use status::*;
+
+/// API group of both kinds.
+pub const GROUP: &str = "searchop.io";

@@ -1,0 +1,146 @@
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// When a model is trained again.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "searchop.io",
+    version = "v1alpha1",
+    kind = "RetrainSchedule",
+    plural = "retrainschedules",
+    shortname = "rts",
+    category = "searchop",
+    namespaced,
+    status = "RetrainScheduleStatus",
+    doc = "A schedule that asks a RankingModel for a retrain at each tick.",
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')")
+        .message("metadata.name must be at most 40 characters of a-z, 0-9 and '-', starting with a letter"),
+    printcolumn(name = "Model", type_ = "string", json_path = ".spec.modelRef.name"),
+    printcolumn(name = "Schedule", type_ = "string", json_path = ".spec.schedule"),
+    printcolumn(name = "Time-Zone", type_ = "string", json_path = ".spec.timeZone"),
+    printcolumn(name = "Suspend", type_ = "boolean", json_path = ".spec.suspend"),
+    printcolumn(name = "Last", type_ = "date", json_path = ".status.lastScheduleTime"),
+    printcolumn(name = "Next", type_ = "string", json_path = ".status.nextScheduleTime"),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Scheduled\")].message"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct RetrainScheduleSpec {
+    /// The model that is asked.
+    pub model_ref: ModelReference,
+
+    /// Minute, hour, day of month, month, day of week: `0 2 * * 0` is Sundays at 02:00. Where both
+    /// day fields are restricted, either one is enough.
+    #[schemars(regex(pattern = r"^\S+( \S+){4}$"), length(max = 120))]
+    pub schedule: String,
+
+    /// IANA name of the time zone. A local time that does not exist on the day runs at the next one
+    /// that does; one that comes twice runs once, the first time.
+    #[serde(default = "RetrainScheduleSpec::default_time_zone")]
+    #[schemars(length(min = 1, max = 64))]
+    pub time_zone: String,
+
+    /// How late a missed tick may still run. Of several missed ones only the newest does.
+    #[serde(default = "RetrainScheduleSpec::default_starting_deadline_seconds")]
+    #[schemars(range(min = 10, max = 604_800))]
+    pub starting_deadline_seconds: i64,
+
+    /// What happens at a tick while a run is under way. Forbid: the tick is skipped. Replace: the
+    /// run is stopped and a new one starts.
+    #[serde(default)]
+    pub concurrency_policy: ConcurrencyPolicy,
+
+    /// Asks for nothing while true. Ticks that pass meanwhile are not made up for.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+impl RetrainScheduleSpec {
+    fn default_time_zone() -> String {
+        "UTC".to_owned()
+    }
+
+    fn default_starting_deadline_seconds() -> i64 {
+        3600
+    }
+}
+
+/// A RankingModel of the same namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ModelReference {
+    /// Name of the RankingModel.
+    #[schemars(length(min = 1, max = 40))]
+    pub name: String,
+}
+
+/// What happens at a tick while a run is under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ConcurrencyPolicy {
+    #[default]
+    Forbid,
+    Replace,
+}
+
+/// Facts about a schedule.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RetrainScheduleStatus {
+    /// Generation that this status speaks of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+
+    /// Ready, Scheduled.
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    #[schemars(length(max = 8))]
+    pub conditions: Vec<Condition>,
+
+    /// Ticks up to here are dealt with. Moves to the present when the schedule is edited or resumed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anchor_time: Option<Time>,
+
+    /// Hash of schedule, time zone and suspend, from which an edit is seen.
+    #[schemars(length(max = 80))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anchor_hash: Option<String>,
+
+    /// Newest tick that asked for a retrain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_schedule_time: Option<Time>,
+
+    /// Next tick; absent while suspended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_schedule_time: Option<Time>,
+
+    /// Newest tick that asked for nothing, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_skip: Option<SkippedTick>,
+
+    /// Newest ticks with what came of them, newest first.
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    #[schemars(length(max = 20))]
+    pub recent: Vec<TickRecord>,
+}
+
+/// A tick that asked for nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SkippedTick {
+    /// The tick.
+    pub time: Time,
+
+    /// Why: RunActive, ModelMissing, ModelSuspended, DeadlineExceeded.
+    #[schemars(length(max = 64))]
+    pub reason: String,
+}
+
+/// A tick and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TickRecord {
+    /// The tick.
+    pub time: Time,
+
+    /// Requested, or the reason for skipping.
+    #[schemars(length(max = 64))]
+    pub outcome: String,
+}

@@ -1,0 +1,378 @@
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use searchop_contract::{Metric, Reference};
+use serde::{Deserialize, Serialize};
+
+use crate::Trigger;
+
+/// Facts about a model. Whatever can be derived from them or from the cluster is not stored.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RankingModelStatus {
+    /// Generation that this status speaks of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+
+    /// Ready, Serving, Reconciling, Stalled, Stale, LastRunSucceeded.
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    #[schemars(length(max = 12))]
+    pub conditions: Vec<Condition>,
+
+    /// The version that answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub served: Option<ServedVersion>,
+
+    /// The version that answered before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous: Option<ServedVersion>,
+
+    /// The newest run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<Run>,
+
+    /// Verdict on the newest run that was judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate: Option<GateStatus>,
+
+    /// Ended runs, newest first. Never drops the served and the previous version.
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    #[schemars(length(max = 10))]
+    pub history: Vec<HistoryEntry>,
+
+    /// Newest retrain request that was acted on: the annotation's value.
+    #[schemars(length(max = 256))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_handled_request: Option<String>,
+
+    /// When the next scheduled retrain is due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_retrain_time: Option<Time>,
+
+    /// Where requests go, inside the cluster.
+    #[schemars(length(max = 512))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+
+    /// Ranker pods.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<i32>,
+
+    /// Label selector of the ranker pods, for the scale subresource.
+    #[schemars(length(max = 512))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub selector: Option<String>,
+}
+
+/// A version that serves or served.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServedVersion {
+    /// `v7`, for the column.
+    #[schemars(length(max = 16))]
+    pub name: String,
+
+    /// Number of the version.
+    pub version: i32,
+
+    /// Address of the model.
+    #[schemars(length(max = 71))]
+    pub digest: String,
+
+    /// Address of its tables.
+    #[schemars(length(max = 71))]
+    pub tables_digest: String,
+
+    /// Settings that it was trained with.
+    #[schemars(length(max = 80))]
+    pub train_hash: String,
+
+    /// First gate rule's metric: `NDCG@10 0.741`.
+    #[schemars(length(max = 40))]
+    pub headline_metric: String,
+
+    /// End of the newest day the trees have seen.
+    pub trained_through_time: Time,
+
+    /// End of the newest day the tables have seen.
+    pub tables_time: Time,
+
+    /// Since when it serves.
+    pub promoted_time: Time,
+}
+
+/// The record of a run. Writing it is the lock; nothing starts before it is stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Run {
+    /// Version that the run would become.
+    pub version: i32,
+
+    /// Settings that it is trained with.
+    #[schemars(length(max = 80))]
+    pub train_hash: String,
+
+    /// What started it.
+    pub trigger: Trigger,
+
+    /// The retrain request behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub request_token: Option<String>,
+
+    /// Data of complete days before this instant are used.
+    pub as_of_time: Time,
+
+    /// Digest of the version served when the run started, which the candidate is measured against.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 71))]
+    pub reference_digest: Option<String>,
+
+    /// When the record was written.
+    pub start_time: Time,
+
+    /// How often it was measured again without training, since the gate asked for other figures.
+    #[serde(default)]
+    pub evaluation: i32,
+
+    /// What the trainer published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidate: Option<Candidate>,
+
+    /// How it ended; absent while it is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+
+    /// Reason word of the outcome.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub reason: Option<String>,
+
+    /// The outcome in words, with numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub message: Option<String>,
+
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completion_time: Option<Time>,
+}
+
+/// A trained version before it is judged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Candidate {
+    /// Address of the model.
+    #[schemars(length(max = 71))]
+    pub digest: String,
+
+    /// Address of its tables.
+    #[schemars(length(max = 71))]
+    pub tables_digest: String,
+
+    /// End of the newest day the trees have seen.
+    pub trained_through_time: Time,
+
+    /// End of the newest day the tables have seen.
+    pub tables_time: Time,
+
+    /// Confidence that the bounds were computed at.
+    #[schemars(length(max = 8))]
+    pub confidence: String,
+
+    /// Figures that the gate reads, as the trainer reported them.
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    #[schemars(length(max = 16))]
+    pub figures: Vec<Figure>,
+}
+
+/// A measurement with its numbers as decimals, since the API has no floats.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Figure {
+    /// Ranking metric.
+    pub metric: Metric,
+
+    /// Cut-off.
+    pub k: i32,
+
+    /// What the candidate was compared with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub against: Option<Reference>,
+
+    /// The candidate's metric.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub candidate: Option<String>,
+
+    /// The reference's metric.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub reference: Option<String>,
+
+    /// Lower bound of the relative difference, or of the metric.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub low: Option<String>,
+
+    /// Upper bound, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub high: Option<String>,
+
+    /// Distinct queries behind the figure.
+    pub queries: i64,
+
+    /// The reference trained on part of the held-out days.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub holdout_overlap: bool,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Outcome {
+    /// It serves.
+    Promoted,
+    /// A gate rule said no.
+    Rejected,
+    /// The data were too few to tell.
+    Inconclusive,
+    /// The same bytes as the served version.
+    Unchanged,
+    /// It produced nothing that could be judged or served.
+    Failed,
+    /// A newer spec made it pointless.
+    Superseded,
+}
+
+impl Outcome {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Promoted => "Promoted",
+            Self::Rejected => "Rejected",
+            Self::Inconclusive => "Inconclusive",
+            Self::Unchanged => "Unchanged",
+            Self::Failed => "Failed",
+            Self::Superseded => "Superseded",
+        }
+    }
+}
+
+/// The gate's verdict on one run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GateStatus {
+    /// Version that was judged.
+    pub version: i32,
+
+    /// The worst of the rules' verdicts.
+    pub verdict: Verdict,
+
+    /// One entry a rule.
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[schemars(length(max = 16))]
+    pub rules: Vec<RuleStatus>,
+}
+
+/// Verdict of a rule or of the whole gate, from best to worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum Verdict {
+    /// Does not apply to this run, or there is nothing to compare with yet.
+    Skipped,
+    Passed,
+    /// The data were too few to tell.
+    Inconclusive,
+    Failed,
+    /// A figure is missing or not a number, or the comparison means nothing.
+    Error,
+}
+
+/// One rule's verdict with its figures, as decimals.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleStatus {
+    /// Name of the rule.
+    #[schemars(length(max = 40))]
+    pub name: String,
+
+    /// Its verdict.
+    pub verdict: Verdict,
+
+    /// Reports only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+
+    /// The candidate's metric.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub candidate: Option<String>,
+
+    /// The reference's metric.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub reference: Option<String>,
+
+    /// Threshold or margin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub limit: Option<String>,
+
+    /// Lower bound of the relative difference, or of the metric.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub low: Option<String>,
+
+    /// Upper bound, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub high: Option<String>,
+
+    /// Distinct queries behind the figures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queries: Option<i64>,
+
+    /// The verdict in words.
+    #[schemars(length(max = 256))]
+    pub message: String,
+}
+
+/// An ended run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryEntry {
+    /// Version of the run.
+    pub version: i32,
+
+    /// Address of the model, where one was trained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 71))]
+    pub digest: Option<String>,
+
+    /// Address of its tables.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 71))]
+    pub tables_digest: Option<String>,
+
+    /// What started it.
+    pub trigger: Trigger,
+
+    /// How it ended.
+    pub outcome: Outcome,
+
+    /// Reason word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub reason: Option<String>,
+
+    /// First gate rule's metric.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 40))]
+    pub headline_metric: Option<String>,
+
+    /// End of the newest day the trees have seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trained_through_time: Option<Time>,
+
+    /// When the run ended.
+    pub completion_time: Time,
+}

@@ -1,0 +1,192 @@
+use std::fmt;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Digest;
+
+/// One run of the trainer, as JSON in the environment variable [`crate::names::JOB_ENV`] or a file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TrainingJob {
+    /// Name of the RankingModel.
+    pub model: String,
+    /// Version this run would become.
+    pub version: u32,
+    /// Only data of complete UTC days before this instant is used.
+    pub as_of_time: Timestamp,
+    pub data: DataSource,
+    #[serde(default)]
+    pub parameters: BoostingParameters,
+    pub evaluation: EvaluationSettings,
+    /// Base URI of the artifacts: `file:///…` or `s3://bucket/prefix`.
+    pub artifacts_uri: String,
+    /// The served version, re-scored on the same held-out queries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<ReferenceModel>,
+    /// Measure this published model instead of training one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluate_only: Option<ReferenceModel>,
+    /// Digests (models and tables) to keep when pruning after publication; the one just published
+    /// and the reference are always kept.
+    #[serde(default)]
+    pub keep: Vec<Digest>,
+}
+
+/// A published model with the tables it serves from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReferenceModel {
+    pub digest: Digest,
+    pub tables_digest: Digest,
+}
+
+/// Where catalogue and events come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum DataSource {
+    Synthetic(SyntheticShop),
+    #[serde(rename_all = "camelCase")]
+    Sources {
+        catalog: TableSource,
+        events: TableSource,
+        event_format: EventFormat,
+        /// Days of events that are read, counted back from the newest complete day.
+        window_days: u32,
+    },
+}
+
+/// A made-up shop: each day is drawn from (seed, day), so it lives on from day to day.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SyntheticShop {
+    /// Products in the catalogue.
+    pub products: u32,
+    /// Events in the whole window.
+    pub events: u32,
+    pub seed: u64,
+    /// Days of events, counted back from the newest complete day.
+    pub window_days: u32,
+}
+
+/// A table in files: a path, a glob, or an `s3://` URI with an optional glob in its key.
+/// The format follows from the file ending: `.parquet`, `.csv`, `.ndjson`, `.jsonl`, `.csv.gz`, ….
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TableSource {
+    pub uri: String,
+    /// Column with the item's id; catalogue only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_field: Option<String>,
+}
+
+/// Schema of the click log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum EventFormat {
+    /// User Behavior Insights 1.3.0, as search engines write it.
+    #[default]
+    UBI,
+}
+
+/// LightGBM's parameters under its own names.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct BoostingParameters {
+    pub num_iterations: u32,
+    pub learning_rate: f64,
+    pub num_leaves: u32,
+    pub min_data_in_leaf: u32,
+    pub seed: u32,
+}
+
+impl Default for BoostingParameters {
+    fn default() -> Self {
+        Self { num_iterations: 200, learning_rate: 0.1, num_leaves: 31, min_data_in_leaf: 20, seed: 42 }
+    }
+}
+
+/// How the candidate is measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EvaluationSettings {
+    /// Newest days of the window, never trained on.
+    pub holdout_days: u32,
+    pub baselines: Vec<BaselineName>,
+    /// What the gate needs to know; at most 16.
+    pub measures: Vec<Measure>,
+    /// One-sided confidence of the bounds, in (0.5, 1).
+    pub confidence: f64,
+}
+
+/// One figure: a metric of the candidate, alone or against a reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Measure {
+    pub metric: Metric,
+    /// Cut-off: only the first `k` results count.
+    pub k: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub against: Option<Reference>,
+}
+
+/// Ranking metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[allow(clippy::upper_case_acronyms, reason = "the field's own names")]
+pub enum Metric {
+    NDCG,
+    MRR,
+    MAP,
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NDCG => "NDCG",
+            Self::MRR => "MRR",
+            Self::MAP => "MAP",
+        })
+    }
+}
+
+/// A ranking that needs no model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum BaselineName {
+    /// The order in which the items were shown.
+    LoggedOrder,
+    /// BM25 over all text fields.
+    Bm25,
+    /// The expected value over all orders.
+    Random,
+}
+
+/// What a candidate is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Reference {
+    /// The served version, re-scored on the same held-out queries.
+    Served,
+    LoggedOrder,
+    Bm25,
+    Random,
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Served => "the served version",
+            Self::LoggedOrder => "the logged order",
+            Self::Bm25 => "BM25",
+            Self::Random => "a random order",
+        })
+    }
+}
+
+impl From<BaselineName> for Reference {
+    fn from(name: BaselineName) -> Self {
+        match name {
+            BaselineName::LoggedOrder => Self::LoggedOrder,
+            BaselineName::Bm25 => Self::Bm25,
+            BaselineName::Random => Self::Random,
+        }
+    }
+}

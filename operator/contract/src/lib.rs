@@ -1,0 +1,22 @@
+//! What crosses a pod boundary, and nothing else.
+//!
+//! The operator (or `searchop local`) writes a [`TrainingJob`], the trainer answers with a
+//! [`TrainingReport`] and publishes artifacts described by a [`ModelManifest`] and a
+//! [`TablesManifest`], the ranker loads those. Serde types only: no client, no polars, no LightGBM.
+
+mod digest;
+mod exit;
+mod job;
+pub mod labels;
+mod manifest;
+pub mod names;
+mod report;
+
+pub use digest::{Digest, DigestError};
+pub use exit::{ExitCode, FailureReason};
+pub use job::{
+    BaselineName, BoostingParameters, DataSource, EvaluationSettings, EventFormat, Measure, Metric,
+    Reference, ReferenceModel, SyntheticShop, TableSource, TrainingJob,
+};
+pub use manifest::{FileEntry, MANIFEST_FORMAT, ModelManifest, TablesManifest, TextVersion};
+pub use report::{DataCounts, Failure, Measurement, Published, ReportError, TrainingReport};

@@ -1,0 +1,59 @@
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{BoostingParameters, Digest};
+
+/// Written into every manifest; readers accept this one and the one before.
+pub const MANIFEST_FORMAT: u32 = 1;
+
+/// A file of an artifact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FileEntry {
+    /// A plain file name, no folders.
+    pub name: String,
+    pub bytes: u64,
+    pub sha256: Digest,
+}
+
+/// How text was analysed; a reader with another version refuses the artifact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TextVersion {
+    pub version: u32,
+    pub language: String,
+}
+
+/// `manifest.json` of a model. Its sha256 is the model's digest, so nothing in it depends on when
+/// or where the run happened: the same data and settings give the same digest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ModelManifest {
+    pub format_version: u32,
+    pub model: String,
+    pub files: Vec<FileEntry>,
+    pub text: TextVersion,
+    /// Version of the feature code.
+    pub features_version: u32,
+    /// Feature names in column order.
+    pub features: Vec<String>,
+    pub parameters: BoostingParameters,
+    pub trees: u32,
+    /// End of the newest day the trees have seen.
+    pub trained_through_time: Timestamp,
+}
+
+/// `manifest.json` of the tables that features are looked up in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TablesManifest {
+    pub format_version: u32,
+    pub model: String,
+    pub files: Vec<FileEntry>,
+    pub text: TextVersion,
+    pub features_version: u32,
+    /// End of the newest day the tables have seen.
+    pub tables_time: Timestamp,
+    pub items: u64,
+    pub query_items: u64,
+}

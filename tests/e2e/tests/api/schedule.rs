@@ -1,0 +1,80 @@
+//! A schedule asks once a tick, and says what came of each.
+
+use std::time::Duration;
+
+use searchop_api::{Outcome, RetrainSchedule};
+use searchop_e2e::{
+    kubectl::{apply_ok, kubectl_ok},
+    models::{await_condition, await_outcome, get, small_model},
+    wait::eventually,
+};
+use serde_json::json;
+
+use crate::{SOON, Scene};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_minute_gives_one_retrain_a_tick_until_it_is_suspended() {
+    let scene = Scene::winning("schedule").await;
+    let namespace = &scene.namespace;
+    apply_ok(&namespace.name, &small_model("products"));
+    await_condition(namespace, "products", ("Ready", "True"), SOON).await;
+    let schedule = json!({
+        "apiVersion": "searchop.io/v1alpha1",
+        "kind": "RetrainSchedule",
+        "metadata": {"name": "minutely"},
+        "spec": {"modelRef": {"name": "products"}, "schedule": "* * * * *"}
+    });
+    apply_ok(&namespace.name, &schedule);
+    let minute = Duration::from_secs(75);
+    for version in [2, 3] {
+        let (outcome, status) = await_outcome(namespace, "products", version, minute).await;
+        assert_eq!(outcome, Outcome::Promoted);
+        assert_eq!(status.history[0].trigger.as_str(), "Schedule");
+        assert!(status.next_retrain_time.is_some());
+    }
+    let schedules = namespace.api::<RetrainSchedule>();
+    let status = schedules.get("minutely").await.unwrap().status.unwrap();
+    let ticks: Vec<_> = status
+        .recent
+        .iter()
+        .filter(|tick| tick.outcome == "Requested")
+        .map(|tick| tick.time.0)
+        .collect();
+    assert!(ticks.len() >= 2, "{:?}", status.recent);
+    assert!(
+        ticks
+            .windows(2)
+            .all(|pair| pair[0].as_second() - pair[1].as_second() >= 60),
+        "{ticks:?}"
+    );
+    kubectl_ok(&[
+        "patch",
+        "retrainschedule/minutely",
+        "-n",
+        &namespace.name,
+        "--type=merge",
+        "-p",
+        r#"{"spec":{"suspend":true}}"#,
+    ]);
+    eventually("the next tick is gone", SOON, || async {
+        let status = schedules.get("minutely").await.unwrap().status.unwrap();
+        if status.next_schedule_time.is_none() {
+            Ok(())
+        } else {
+            Err(format!("{:?}", status.next_schedule_time))
+        }
+    })
+    .await;
+    let before = scene.trainings();
+    tokio::time::sleep(Duration::from_secs(65)).await;
+    assert_eq!(scene.trainings(), before, "a suspended schedule asked");
+    assert_eq!(
+        get(namespace, "products")
+            .await
+            .status
+            .unwrap()
+            .next_retrain_time,
+        None
+    );
+    scene.namespace.delete().await;
+}

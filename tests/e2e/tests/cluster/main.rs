@@ -1,0 +1,1 @@
+//! Scenarios with real images on real nodes.

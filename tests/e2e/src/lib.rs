@@ -14,7 +14,9 @@ pub mod load;
 pub mod models;
 pub mod namespace;
 pub mod operator;
+pub mod pods;
 pub mod proxy;
+pub mod volumes;
 pub mod wait;
 
 use std::sync::Once;

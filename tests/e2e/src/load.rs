@@ -1,13 +1,9 @@
-//! Two clients that never stop asking: one keeps its connection, one opens a fresh one each time.
+//! Clients that never stop asking: some keep their connection, some open a fresh one each time.
 
 use std::{
     collections::BTreeMap,
-    net::SocketAddr,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
 };
 
 use axum::body::Bytes;
@@ -17,8 +13,8 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::task::JoinHandle;
 
 type Http = Client<HttpConnector, Full<Bytes>>;
 
@@ -26,7 +22,7 @@ type Http = Client<HttpConnector, Full<Bytes>>;
 pub const REQUEST: &str = r#"{"query":"running shoes","user_id":"u-1","products":[{"id":1,"title":"Nike Running Shoes","price":99.99,"category":"sports_outdoors"}]}"#;
 
 /// What the clients saw.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Seen {
     pub answered: u64,
     /// What went wrong, how often.
@@ -35,56 +31,25 @@ pub struct Seen {
     pub digests: BTreeMap<String, u64>,
 }
 
-/// Running clients.
-pub struct Load {
-    seen: Arc<Mutex<Seen>>,
-    stop: Arc<AtomicBool>,
-    clients: Vec<JoinHandle<()>>,
-}
-
-impl Load {
-    /// Starts both clients, each pausing this long between two requests.
-    pub fn start(address: SocketAddr, pause: Duration) -> Self {
-        let (seen, stop) = (Arc::<Mutex<Seen>>::default(), Arc::<AtomicBool>::default());
-        let clients = [true, false].map(|keep_alive| {
-            let (seen, stop) = (seen.clone(), stop.clone());
-            tokio::spawn(async move {
-                let kept = client();
-                while !stop.load(Ordering::Relaxed) {
-                    let fresh;
-                    let http = if keep_alive {
-                        &kept
-                    } else {
-                        fresh = client();
-                        &fresh
-                    };
-                    note(&seen, post(http, address, REQUEST).await);
-                    tokio::time::sleep(pause).await;
-                }
-            })
-        });
-        Self {
-            seen,
-            stop,
-            clients: clients.into(),
-        }
-    }
-
-    pub fn seen(&self) -> Seen {
-        self.seen.lock().unwrap().clone()
-    }
-
-    /// Stops both clients and tells what they saw.
-    pub async fn stop(self) -> Seen {
-        self.stop.store(true, Ordering::Relaxed);
-        for client in self.clients {
-            let _ = client.await;
-        }
-        Arc::try_unwrap(self.seen).map_or_else(
-            |seen| seen.lock().unwrap().clone(),
-            |seen| seen.into_inner().unwrap(),
-        )
-    }
+/// Asks `authority` (`host:port`) for this long, with so many clients of each kind, each pausing
+/// between two requests.
+pub async fn run(authority: &str, clients: usize, pause: Duration, length: Duration) -> Seen {
+    let seen = Arc::<Mutex<Seen>>::default();
+    let end = Instant::now() + length;
+    let tasks = (0..clients * 2).map(|n| {
+        let (seen, authority) = (seen.clone(), authority.to_owned());
+        tokio::spawn(async move {
+            let kept = client();
+            while Instant::now() < end {
+                let http = if n % 2 == 0 { kept.clone() } else { client() };
+                note(&seen, post(&http, &authority, REQUEST).await);
+                tokio::time::sleep(pause).await;
+            }
+        })
+    });
+    futures::future::join_all(tasks).await;
+    let seen = seen.lock().unwrap();
+    seen.clone()
 }
 
 fn client() -> Http {
@@ -105,12 +70,12 @@ fn note(seen: &Mutex<Seen>, answer: Result<(u16, Value), String>) {
 }
 
 /// One `POST /rank` on a connection of its own.
-pub async fn rank(address: SocketAddr, body: &str) -> Result<(u16, Value), String> {
-    post(&client(), address, body).await
+pub async fn rank(authority: &str, body: &str) -> Result<(u16, Value), String> {
+    post(&client(), authority, body).await
 }
 
-async fn post(http: &Http, address: SocketAddr, body: &str) -> Result<(u16, Value), String> {
-    let request = Request::post(format!("http://{address}/rank"))
+async fn post(http: &Http, authority: &str, body: &str) -> Result<(u16, Value), String> {
+    let request = Request::post(format!("http://{authority}/rank"))
         .header("content-type", "application/json")
         .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))
         .expect("a valid request");

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use crate::{MINUTES, install_operator};
 
-/// An S3 server with one bucket; where `shop` is given, a shop's files are in it from the start.
-fn server(name: &str, bucket: &str, shop: bool) -> Value {
+/// An S3 server with one bucket, which a shop's files make: the server knows no empty folder.
+fn server(name: &str, bucket: &str) -> Value {
     let trainer = std::env::var("SEARCHOP_TRAINER_IMAGE")
         .unwrap_or_else(|_| "searchop/trainer:dev".to_owned());
     let s3 = std::env::var("SEARCHOP_S3_IMAGE").unwrap_or_else(|_| "searchop/s3:dev".to_owned());
@@ -61,7 +61,7 @@ fn server(name: &str, bucket: &str, shop: bool) -> Value {
         "spec": {
             "automountServiceAccountToken": false,
             "securityContext": pod_security(),
-            "initContainers": init,
+            "initContainers": [container("fill", &trainer, fill)],
             "containers": [container("s3", &s3, serve)],
             "volumes": [{"name": "data", "emptyDir": {}}]
         }

@@ -89,11 +89,8 @@ fn secret(name: &str, server: &str) -> Value {
 async fn data_and_versions_on_s3_work_and_rankers_never_see_the_click_logs_key() {
     install_operator();
     let namespace = TestNamespace::create("s3").await;
-    for (name, bucket, shop) in [
-        ("s3-data", "shop-data", true),
-        ("s3-models", "models", false),
-    ] {
-        pods::create(&namespace, server(name, bucket, shop)).await;
+    for (name, bucket) in [("s3-data", "shop-data"), ("s3-models", "models")] {
+        pods::create(&namespace, server(name, bucket)).await;
         apply_ok(&namespace.name, &service(name));
     }
     let secrets = [

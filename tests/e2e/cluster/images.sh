@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# Builds images without a registry and reads them into the cluster. Sourced by up.sh; run:
+#
+#   images.sh build NAME PROGRAM    searchop/NAME:dev with PROGRAM, if it is not built; prints the archive
+#   images.sh load DIR ARCHIVE…     into the cluster of up.sh in DIR
+#
+# Archives lie in the cache, named after what is in them.
+
+[ "${cluster_dir:-}" ] || { set -euo pipefail; source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"; source "$cluster_dir/machine.sh"; }
+
+base_packages="ca-certificates gcc-12-base libc6 libgcc-s1 libgomp1 libstdc++6"
+images=$searchop_cache/images
+
+# Its own storage, and copies instead of mounts: nothing is left where buildah keeps images.
+builder() {
+  buildah --root "$work/storage" --runroot "$work/run" --storage-driver vfs "$@"
+}
+
+# unpack_base ROOT: the files of the base packages and nothing else: no shell, no package manager.
+unpack_base() {
+  local root=$1 package
+  (cd "$work" && apt-get download $base_packages) >"$work/download.log" 2>&1 \
+    || { cat "$work/download.log" >&2; fail "could not download $base_packages; try \"apt-get update\" first"; }
+  mkdir -p "$root"/{etc/ssl/certs,home/nonroot,var/lib/dpkg/status.d}
+  install -d -m 1777 "$root/tmp"
+  for package in "$work"/*.deb; do
+    dpkg-deb --extract "$package" "$root"
+    # Scanners read from here what the image is made of.
+    dpkg-deb --field "$package" >"$root/var/lib/dpkg/status.d/$(dpkg-deb --field "$package" Package)"
+  done
+  find "$root/usr/share/ca-certificates" -name '*.crt' -exec cat {} + >"$root/etc/ssl/certs/ca-certificates.crt"
+  find "$root/usr/share/doc" ! -name copyright -type f -delete
+  rm -rf "$root"/usr/{sbin,bin,lib/*/gconv,share/{gdb,man,lintian}} "$root/sbin" "$root"/etc/{ca-certificates,ld.so.conf.d}
+  echo "root:x:0:0:root:/root:/sbin/nologin
+nonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin" >"$root/etc/passwd"
+  echo "root:x:0:
+nonroot:x:65532:" >"$root/etc/group"
+  chown 65532:65532 "$root/home/nonroot"
+}
+
+# base_image: the archive of the base, built if these versions have not been.
+base_image() {
+  local versions archive
+  versions=$(apt-cache policy $base_packages | grep -E '^[^ ]|Candidate')
+  archive=$images/base-$(cat "$cluster_dir/images.sh" - <<<"$versions" | sha256sum | cut -c1-12).tar
+  if [ ! -f "$archive" ]; then
+    unpack_base "$work/base" >&2
+    builder from --name base scratch >/dev/null
+    builder copy --quiet base "$work/base" / >/dev/null
+    builder config --env SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt --env PATH=/ base
+    keep "$archive" base "$(builder commit --quiet base searchop-base)" oci-archive
+  fi
+  echo "$archive"
+}
+
+# keep ARCHIVE NAME IMAGE TRANSPORT [REFERENCE]: in place of older archives of that name.
+keep() {
+  builder push --quiet "$3" "$4:$1.partial.$$${5:+:$5}" >&2
+  rm -f "$images/$2"-????????????.tar
+  mv "$1.partial.$$" "$1"
+}
+
+# build_image NAME PROGRAM: prints the archive.
+build_image() (
+  name=$1 dockerfile=$cluster_dir/../../../Dockerfile
+  mkdir -p "$images"
+  work=$(mktemp -d "${TMPDIR:-/tmp}/searchop-image.XXXXXX")
+  trap 'rm -rf "$work"' EXIT
+  base=$(base_image)
+  archive=$images/$name-$(cat "$2" "$dockerfile" <(echo "$base") | sha256sum | cut -c1-12).tar
+  if [ ! -f "$archive" ]; then
+    mkdir "$work/context"
+    strip -o "$work/context/program" "$2"
+    builder build --quiet --build-arg BASE="oci-archive:$base" --build-arg PROGRAM=program \
+      --file "$dockerfile" --tag "searchop/$name:dev" "$work/context" >/dev/null
+    keep "$archive" "$name" "searchop/$name:dev" docker-archive "docker.io/searchop/$name:dev"
+    echo "cluster: image searchop/$name:dev, $(($(stat -c %s "$archive") / 1000000)) MB" >&2
+  fi
+  echo "$archive"
+)
+
+# cluster_image NAME: the archive of one of the cluster's own parts.
+cluster_image() {
+  case $1 in
+  pause) build_image pause "$(pause_program)" ;;
+  coredns) build_image coredns "$(tool_folder coredns)/coredns" ;;
+  metrics-server) build_image metrics-server "$(tool_folder metrics-server)/metrics-server" ;;
+  s3) build_image s3 "$(tool_folder s3s-fs)/s3s-fs" ;;
+  esac
+}
+
+# pause_program: what holds a pod's namespaces, compiled from pause.c.
+pause_program() {
+  local program
+  program=$searchop_cache/tools/pause-$(sha256sum "$cluster_dir/tools/pause.c" | cut -c1-12)
+  if [ ! -f "$program" ]; then
+    cc -Os -o "$program.partial.$$" "$cluster_dir/tools/pause.c"
+    mv "$program.partial.$$" "$program"
+  fi
+  echo "$program"
+}
+
+build_cluster_images() {
+  local name
+  use_tools coredns metrics-server s3s-fs
+  for name in pause coredns metrics-server s3; do
+    cluster_image "$name" >/dev/null
+  done
+}
+
+# load_images ARCHIVE…: into the runtime of the cluster in DIR.
+load_images() {
+  local archive
+  for archive in "$@"; do
+    inside ctr --namespace k8s.io images import "$archive" >>"$DIR/logs/images.log"
+  done
+}
+
+if [ "${BASH_SOURCE[0]}" = "$0" ]; then
+  case ${1:-} in
+  build) build_image "${2:?name}" "${3:?program}" ;;
+  load) DIR=${2:?folder} && shift 2 && load_images "$@" ;;
+  *) fail "unknown command \"${1:-}\"; see the head of \"$0\"" ;;
+  esac
+fi

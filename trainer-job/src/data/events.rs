@@ -1,0 +1,86 @@
+//! UBI events from rows of a table.
+
+use super::{
+    Action, Cell, Cleaning, EventLog, NamedEvent, Problems, SourceFile,
+    cell::Reading,
+    table::{self, BadCell, Field},
+};
+use crate::error::TrainError;
+
+const ACTION: usize = 0;
+const TIME: usize = 1;
+const LIST: usize = 2;
+const ITEM: usize = 3;
+const QUERY: usize = 4;
+const CLIENT: usize = 5;
+const POSITION: usize = 6;
+
+/// Columns of UBI 1.3.0, nested as the schema has them or flattened as exports have them.
+const FIELDS: [Field<'static>; 7] = [
+    Field { name: "action_name", also: &[], required: true },
+    Field { name: "timestamp", also: &[], required: true },
+    Field { name: "query_id", also: &[], required: true },
+    Field {
+        name: "object_id",
+        also: &["event_attributes.object.object_id", "event_attributes_object_object_id"],
+        required: true,
+    },
+    Field { name: "user_query", also: &[], required: true },
+    Field { name: "client_id", also: &[], required: false },
+    Field {
+        name: "position_ordinal",
+        also: &["event_attributes.position.ordinal", "event_attributes_position_ordinal", "position"],
+        required: false,
+    },
+];
+
+/// Adds the events of one file to `log`; returns its rows.
+pub fn read(
+    file: &SourceFile,
+    log: &mut EventLog,
+    cleaning: &mut Cleaning,
+    problems: &mut Problems,
+) -> Result<u64, TrainError> {
+    table::read(file, &FIELDS, problems, &mut |cells| {
+        cleaning.read += 1;
+        add(cells, log, cleaning)
+    })
+}
+
+fn add(cells: &[Cell<'_>], log: &mut EventLog, cleaning: &mut Cleaning) -> Result<(), BadCell> {
+    let name = at(ACTION, required(cells[ACTION].text()))?;
+    // Other events need neither list nor item, so nothing else is asked of them.
+    let Some(action) = Action::from_ubi_name(&name) else {
+        cleaning.other_actions += 1;
+        return Ok(());
+    };
+    let time = at(TIME, required(cells[TIME].instant()))?;
+    let list = at(LIST, cells[LIST].text())?;
+    let item = at(ITEM, cells[ITEM].text())?;
+    let query = at(QUERY, cells[QUERY].text())?;
+    let client = at(CLIENT, cells[CLIENT].text())?;
+    let position = at(POSITION, cells[POSITION].position())?;
+    let (Some(list), Some(item)) = (list, item) else {
+        cleaning.incomplete += 1;
+        return Ok(());
+    };
+    cleaning.times_without_offset += u64::from(!time.zoned);
+    log.push(NamedEvent {
+        action,
+        time_ms: time.ms,
+        list: &list,
+        query: query.as_deref().unwrap_or_default(),
+        client: client.as_deref().unwrap_or_default(),
+        item: &item,
+        position: position.unwrap_or(0),
+    });
+    Ok(())
+}
+
+fn at<T>(field: usize, reading: Result<T, String>) -> Result<T, BadCell> {
+    reading.map_err(|complaint| BadCell { field, complaint })
+}
+
+fn required<T>(reading: Reading<T>) -> Result<T, String> {
+    reading?.ok_or_else(|| "no value".to_owned())
+}

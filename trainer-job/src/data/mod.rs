@@ -1,0 +1,258 @@
+//! From files, or a made-up shop, to the catalogue and the click log that a model learns from.
+
+mod catalog;
+mod cell;
+mod clean;
+mod download;
+mod events;
+mod log;
+mod problems;
+pub mod source;
+mod table;
+mod window;
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+};
+
+use jiff::Timestamp;
+use polars::prelude::{Column, DataFrame, PolarsResult};
+use searchop_contract::{DataCounts, DataSource, SyntheticShop, TableSource, TrainingJob};
+use searchop_model::item::ItemFields;
+
+pub use catalog::DEFAULT_ID_FIELD;
+pub use cell::Cell;
+pub use clean::{Cleaning, List};
+pub use log::{Action, DAY_MS, Event, EventLog, NamedEvent, Names, day_of};
+pub use problems::Problems;
+pub use source::SourceFile;
+pub use window::{Window, complete_day, date};
+
+use crate::{error::TrainError, shop};
+
+/// An item of the catalogue.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Product {
+    pub id: String,
+    pub fields: ItemFields,
+}
+
+/// What a model learns from, checked and cleaned.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// Ordered by id; ids are unique.
+    pub products: Vec<Product>,
+    /// One row an event, ordered by time:
+    ///
+    /// | column     | type   | meaning                                                        |
+    /// |------------|--------|----------------------------------------------------------------|
+    /// | `list_id`  | String | the result list (UBI's query_id)                               |
+    /// | `query`    | String | the list's query as it was typed                               |
+    /// | `client`   | String | who; empty where unknown                                       |
+    /// | `item`     | String | product id; the catalogue may not have it                      |
+    /// | `action`   | Int8   | 0 impression, 1 click, 2 cart, 3 purchase: see [`Action`]      |
+    /// | `position` | Int32  | 1-based; null where unknown                                    |
+    /// | `time_ms`  | Int64  | milliseconds since 1970                                        |
+    /// | `day`      | Int32  | UTC day number on which the event arrived                      |
+    /// | `list_day` | Int32  | UTC day number of the list's first impression; at most `day`   |
+    ///
+    /// Every cart, click and purchase has an earlier impression of its item in its list.
+    pub events: DataFrame,
+    /// The complete days that were read, whether or not each has events.
+    pub window: Window,
+    /// End of the newest day.
+    pub through: Timestamp,
+    pub cleaning: Cleaning,
+}
+
+impl Dataset {
+    /// What went in; the lists are counted by who divides them.
+    pub fn counts(&self) -> DataCounts {
+        DataCounts {
+            products: self.products.len() as u64,
+            events: self.cleaning.kept,
+            dropped_events: self.cleaning.dropped(),
+            ..DataCounts::default()
+        }
+    }
+}
+
+/// What loading is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// Draws this many days of the made-up shop.
+    Drawing { days: u32 },
+    /// Reads a file.
+    Reading { file: &'a str, bytes: u64 },
+    /// Cleans this many events.
+    Cleaning { events: u64 },
+}
+
+/// Told of each step as it begins.
+pub type Progress<'p> = dyn FnMut(Step<'_>) + 'p;
+
+/// Reads and checks what `job` names. Objects are downloaded into `work_dir`.
+pub fn load(job: &TrainingJob, work_dir: &Path, progress: &mut Progress<'_>) -> Result<Dataset, TrainError> {
+    let newest = complete_day(job.as_of_time);
+    match &job.data {
+        DataSource::Synthetic(settings) => synthetic(settings, newest, progress),
+        DataSource::Sources { catalog, events, event_format: _, window_days } => {
+            let products = read_catalog(catalog, work_dir, progress)?;
+            let raw = read_events(events, work_dir, progress)?;
+            let newest = raw.log.events.iter().map(|event| day_of(event.time_ms)).filter(|day| *day <= newest).max();
+            let last = newest.ok_or_else(|| nothing_before(&raw, job.as_of_time))?;
+            finish(products, raw, Window::ending(last, *window_days), progress)
+        }
+    }
+}
+
+/// Events as they were read, and where from.
+struct RawEvents {
+    log: EventLog,
+    cleaning: Cleaning,
+    /// For messages about the events as a whole.
+    name: String,
+}
+
+fn synthetic(settings: &SyntheticShop, newest: i32, progress: &mut Progress<'_>) -> Result<Dataset, TrainError> {
+    progress(Step::Drawing { days: settings.window_days });
+    let shop::Drawn { mut products, log, .. } = shop::draw(settings, newest)?;
+    products.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    let cleaning = Cleaning { read: log.events.len() as u64, ..Cleaning::default() };
+    let raw = RawEvents { log, cleaning, name: "the made-up shop".to_owned() };
+    finish(products, raw, Window::ending(newest, settings.window_days), progress)
+}
+
+fn read_catalog(
+    source: &TableSource,
+    work_dir: &Path,
+    progress: &mut Progress<'_>,
+) -> Result<Vec<Product>, TrainError> {
+    let files = source::resolve(&source.uri, &work_dir.join("catalog"))?;
+    files.iter().for_each(|file| progress(reading(file)));
+    catalog::read(&files, source.id_field.as_deref().unwrap_or(DEFAULT_ID_FIELD))
+}
+
+fn read_events(source: &TableSource, work_dir: &Path, progress: &mut Progress<'_>) -> Result<RawEvents, TrainError> {
+    let files = source::resolve(&source.uri, &work_dir.join("events"))?;
+    let (mut log, mut cleaning, mut problems) = (EventLog::default(), Cleaning::default(), Problems::default());
+    let mut rows = 0;
+    for file in &files {
+        progress(reading(file));
+        rows += events::read(file, &mut log, &mut cleaning, &mut problems)?;
+    }
+    problems.finish()?;
+    if rows == 0 {
+        return Err(no_rows(&files));
+    }
+    Ok(RawEvents { log, cleaning, name: called(&files) })
+}
+
+fn reading(file: &SourceFile) -> Step<'_> {
+    let bytes = std::fs::metadata(&file.path).map_or(0, |metadata| metadata.len());
+    Step::Reading { file: &file.name, bytes }
+}
+
+/// Cleans, refuses what nothing can be learned from, and lays the columns out.
+fn finish(
+    products: Vec<Product>,
+    raw: RawEvents,
+    window: Window,
+    progress: &mut Progress<'_>,
+) -> Result<Dataset, TrainError> {
+    let RawEvents { mut log, mut cleaning, name } = raw;
+    progress(Step::Cleaning { events: log.events.len() as u64 });
+    let lists = clean::clean(&mut log, window, &mut cleaning);
+    check(&log, &cleaning, &name)?;
+    cleaning.unknown_items = unknown_items(&products, &log);
+    if cleaning.unknown_items == cleaning.kept {
+        return Err(TrainError::data(format!(
+            "{name}: the catalogue has none of the items, for example {:?}; is idField the column with the same ids?",
+            log.items.name(log.events[0].item)
+        )));
+    }
+    let events = columns(&log, &lists).expect("all columns are of one length and of different names");
+    Ok(Dataset { products, events, window, through: window.end(), cleaning })
+}
+
+fn check(log: &EventLog, cleaning: &Cleaning, name: &str) -> Result<(), TrainError> {
+    let has = |wanted: fn(Action) -> bool| log.events.iter().any(|event| wanted(event.action));
+    let refuse = |what: &str| Err(TrainError::data(format!("{name}: {what} ({cleaning})")));
+    if !has(|action| action == Action::Impression) {
+        return refuse("no impressions; without them it is not known what shoppers saw");
+    }
+    if !has(|action| action != Action::Impression) {
+        return refuse("no clicks, carts or purchases; there is nothing to learn from");
+    }
+    let queries: HashSet<u32> = log.events.iter().map(|event| event.query).collect();
+    if queries.len() < 2 {
+        let only = log.queries.name(log.events[0].query);
+        return refuse(&format!("one query only, {only:?}; at least two are needed"));
+    }
+    Ok(())
+}
+
+fn unknown_items(products: &[Product], log: &EventLog) -> u64 {
+    let known: HashSet<&str> = products.iter().map(|product| product.id.as_str()).collect();
+    let unknown: Vec<bool> =
+        (0..log.items.len()).map(|item| !known.contains(log.items.name(item as u32))).collect();
+    log.events.iter().filter(|event| unknown[event.item as usize]).count() as u64
+}
+
+fn nothing_before(raw: &RawEvents, as_of: Timestamp) -> TrainError {
+    let oldest = raw.log.events.iter().map(|event| day_of(event.time_ms)).min();
+    let found = match oldest {
+        Some(day) => format!("the oldest event is of {}", date(day)),
+        None => raw.cleaning.to_string(),
+    };
+    TrainError::data(format!(
+        "{}: no event on a complete day, that is up to {}; {found}",
+        raw.name,
+        date(complete_day(as_of))
+    ))
+}
+
+fn no_rows(files: &[SourceFile]) -> TrainError {
+    TrainError::data(match files {
+        [only] if only.format == source::Format::Csv => format!("{}: no rows below the header", only.name),
+        files => format!("{}: no rows", called(files)),
+    })
+}
+
+fn called(files: &[SourceFile]) -> String {
+    match files {
+        [] => "no file".to_owned(),
+        [only] => only.name.clone(),
+        [first, rest @ ..] => format!("{} and {} more files", first.name, rest.len()),
+    }
+}
+
+fn columns(log: &EventLog, lists: &HashMap<u32, List>) -> PolarsResult<DataFrame> {
+    let events = &log.events;
+    let texts = |name: &str, of: fn(&Event) -> u32, names: &Names| -> Column {
+        let values: Vec<&str> = events.iter().map(|event| names.name(of(event))).collect();
+        Column::new(name.into(), values)
+    };
+    let days: Vec<i32> = events.iter().map(|event| day_of(event.time_ms)).collect();
+    let list_days: Vec<i32> = events.iter().map(|event| day_of(lists[&event.list].shown_ms)).collect();
+    let positions: Vec<Option<i32>> =
+        events.iter().map(|event| Some(event.position).filter(|position| *position > 0)).collect();
+    DataFrame::new(
+        events.len(),
+        vec![
+            texts("list_id", |event| event.list, &log.lists),
+            texts("query", |event| event.query, &log.queries),
+            texts("client", |event| event.client, &log.clients),
+            texts("item", |event| event.item, &log.items),
+            Column::new("action".into(), events.iter().map(|event| event.action as i8).collect::<Vec<_>>()),
+            Column::new("position".into(), positions),
+            Column::new("time_ms".into(), events.iter().map(|event| event.time_ms).collect::<Vec<_>>()),
+            Column::new("day".into(), days),
+            Column::new("list_day".into(), list_days),
+        ],
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! Finds the files behind a URI and brings them here.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use crate::error::TrainError;
+
+/// Format of a table file, from its ending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Csv,
+    Ndjson,
+    Parquet,
+}
+
+/// One file of a table, on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    pub path: PathBuf,
+    /// File name for messages: no folders, no bucket, no credentials.
+    pub name: String,
+    pub format: Format,
+    pub gzip: bool,
+}
+
+impl SourceFile {
+    /// A file at `path`, its format taken from the ending.
+    pub fn new(path: PathBuf) -> Result<Self, TrainError> {
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        let lower = name.to_ascii_lowercase();
+        let (stem, gzip) = match lower.strip_suffix(".gz") {
+            Some(stem) => (stem, true),
+            None => (lower.as_str(), false),
+        };
+        let format = match stem.rsplit_once('.').map(|(_, ending)| ending) {
+            Some("csv") => Format::Csv,
+            Some("ndjson" | "jsonl") => Format::Ndjson,
+            Some("parquet") if !gzip => Format::Parquet,
+            _ => {
+                return Err(TrainError::data(format!(
+                    "{name}: unknown file ending; .parquet, .csv, .ndjson and .jsonl are read, \
+                     and .csv.gz, .ndjson.gz and .jsonl.gz"
+                )));
+            }
+        };
+        Ok(Self { path, name, format, gzip })
+    }
+
+    /// The error for a file that cannot be read at all.
+    pub fn unreadable(&self, error: &io::Error) -> TrainError {
+        unreadable(&self.name, error)
+    }
+
+    /// The error for a copy that cannot be made here.
+    pub fn unwritable(&self, error: &io::Error) -> TrainError {
+        TrainError::storage_unavailable(format!("no place for a copy of {}: {}", self.name, error.kind()))
+    }
+}
+
+fn unreadable(name: &str, error: &io::Error) -> TrainError {
+    match error.kind() {
+        io::ErrorKind::NotFound => TrainError::data(format!("{name} does not exist")),
+        io::ErrorKind::PermissionDenied => TrainError::storage_refused(format!("{name} may not be read")),
+        kind => TrainError::storage_unavailable(format!("{name} cannot be read: {kind}")),
+    }
+}
+
+/// The files behind `uri`, in order of their names. Objects are downloaded into `folder`.
+pub fn resolve(uri: &str, folder: &Path) -> Result<Vec<SourceFile>, TrainError> {
+    let paths = match uri.split_once("://") {
+        Some(("s3", _)) => super::download::fetch(uri, folder)?,
+        Some(("file", path)) if path.starts_with('/') => local(path)?,
+        Some((scheme, _)) => {
+            return Err(TrainError::config(format!(
+                "data cannot be read from \"{scheme}://\"; use s3://bucket/key, file:///path or a path"
+            )));
+        }
+        None => local(uri)?,
+    };
+    paths.into_iter().map(SourceFile::new).collect()
+}
+
+fn local(path: &str) -> Result<Vec<PathBuf>, TrainError> {
+    if path.contains(['*', '?', '[']) && !Path::new(path).exists() {
+        return matching(path);
+    }
+    let found = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+    if found.is_dir() {
+        return Err(TrainError::data(format!(
+            "{path} is a folder; name the files in it, for example {path}/*.parquet",
+            path = path.trim_end_matches('/')
+        )));
+    }
+    Ok(vec![path.into()])
+}
+
+/// Files that match a pattern, in alphabetical order.
+fn matching(pattern: &str) -> Result<Vec<PathBuf>, TrainError> {
+    let paths = glob::glob(pattern)
+        .map_err(|error| TrainError::config(format!("{pattern:?} is not a file pattern: {}", error.msg)))?;
+    let mut files = Vec::new();
+    for path in paths {
+        let path = path.map_err(|error| unreadable(&error.path().display().to_string(), error.error()))?;
+        if path.is_file() {
+            files.push(path);
+        }
+    }
+    if files.is_empty() {
+        return Err(TrainError::data(format!("{pattern} matches no file")));
+    }
+    files.sort_unstable();
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_format_follows_from_the_ending() {
+        let format = |name: &str| SourceFile::new(name.into()).map(|file| (file.format, file.gzip));
+        assert_eq!(format("a/events.csv"), Ok((Format::Csv, false)));
+        assert_eq!(format("EVENTS.CSV.GZ"), Ok((Format::Csv, true)));
+        assert_eq!(format("part.0001.parquet"), Ok((Format::Parquet, false)));
+        assert_eq!(format("e.jsonl"), Ok((Format::Ndjson, false)));
+        assert_eq!(format("e.ndjson.gz"), Ok((Format::Ndjson, true)));
+        for unknown in ["events.xlsx", "events", "events.parquet.gz", "events.json"] {
+            let message = format(unknown).unwrap_err().to_string();
+            assert!(message.starts_with(&format!("{unknown}: unknown file ending; .parquet, .csv")), "{message}");
+        }
+    }
+
+    #[test]
+    fn local_files_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| format!("{}/{name}", folder.path().display());
+        for name in ["b.csv", "a.csv", "c.parquet"] {
+            std::fs::write(at(name), "x").unwrap();
+        }
+        let names = |uri: &str| -> Result<Vec<String>, String> {
+            let files = resolve(uri, folder.path()).map_err(|error| error.to_string())?;
+            Ok(files.into_iter().map(|file| file.name).collect())
+        };
+        assert_eq!(names(&at("b.csv")), Ok(vec!["b.csv".into()]));
+        assert_eq!(names(&at("*.csv")), Ok(vec!["a.csv".into(), "b.csv".into()]));
+        assert_eq!(names(&format!("file://{}", at("c.*"))), Ok(vec!["c.parquet".into()]));
+        assert_eq!(names(&at("d.csv")), Err(format!("{} does not exist", at("d.csv"))));
+        assert_eq!(names(&at("d*.csv")), Err(format!("{} matches no file", at("d*.csv"))));
+        let dir = folder.path().display();
+        assert_eq!(
+            names(&at("")),
+            Err(format!("{dir} is a folder; name the files in it, for example {dir}/*.parquet"))
+        );
+        assert_eq!(
+            names("gs://bucket/key.csv"),
+            Err("data cannot be read from \"gs://\"; use s3://bucket/key, file:///path or a path".into())
+        );
+    }
+}

@@ -1,12 +1,12 @@
-# What every cluster brings along: DNS, resource metrics; and what the scenarios use: an S3
-# server and volumes. Sourced by up.sh.
+# What a cluster brings along: DNS, resource metrics, and what the samples use: volumes for
+# claims without a storage class and an S3 server. Sourced by up.sh.
 
 volumes() {
   local number path
-  for number in $(seq 1 24); do
+  for number in 1 2 3 4; do
     path=/var/lib/searchop-volumes/$number
     # Any user of a pod may write, as on a dynamically made volume.
-    inside install -d -m 0777 "$path"
+    install -d -m 0777 "$DIR/machine${path#/var}"
     cat <<YAML
 ---
 apiVersion: v1

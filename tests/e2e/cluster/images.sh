@@ -60,44 +60,59 @@ keep() {
   mv "$1.partial.$$" "$1"
 }
 
-# build_image NAME PROGRAM: prints the archive.
-build_image() (
-  name=$1 dockerfile=$cluster_dir/../../../Dockerfile
+# with_work COMMAND…: in a subshell with a work folder that goes away with it.
+with_work() (
   mkdir -p "$images"
   work=$(mktemp -d "${TMPDIR:-/tmp}/searchop-image.XXXXXX")
   trap 'rm -rf "$work"' EXIT
+  "$@"
+)
+
+# archive_name NAME FILE…: where the image made of these files is kept.
+archive_name() {
+  local name=$1
+  shift
+  echo "$images/$name-$(cat "$@" | sha256sum | cut -c1-12).tar"
+}
+
+# build_image NAME PROGRAM: prints the archive.
+build_image() {
+  local name=$1 program=$2 dockerfile=$cluster_dir/../../../Dockerfile base archive
   base=$(base_image)
-  archive=$images/$name-$(cat "$2" "$dockerfile" <(echo "$base") | sha256sum | cut -c1-12).tar
+  archive=$(archive_name "$name" "$program" "$dockerfile" <(echo "$base"))
   if [ ! -f "$archive" ]; then
     mkdir "$work/context"
-    strip -o "$work/context/program" "$2"
-    builder build --quiet --build-arg BASE="oci-archive:$base" --build-arg PROGRAM=program \
+    strip -o "$work/context/$(basename "$program")" "$program"
+    builder build --quiet --build-arg BASE="oci-archive:$base" --build-arg PROGRAM="$(basename "$program")" \
       --file "$dockerfile" --tag "searchop/$name:dev" "$work/context" >/dev/null
     keep "$archive" "$name" "searchop/$name:dev" docker-archive "docker.io/searchop/$name:dev"
     echo "cluster: image searchop/$name:dev, $(($(stat -c %s "$archive") / 1000000)) MB" >&2
   fi
   echo "$archive"
-)
+}
+
+# build_pause: the image that the runtime holds each pod's namespaces with; prints the archive.
+build_pause() {
+  local source=$cluster_dir/tools/pause.c archive
+  archive=$(archive_name pause "$source")
+  if [ ! -f "$archive" ]; then
+    cc -Os -static -s -o "$work/pause" "$source"
+    builder from --name pause scratch >/dev/null
+    builder copy --quiet pause "$work/pause" / >/dev/null
+    builder config --user 65535:65535 --entrypoint '["/pause"]' pause
+    keep "$archive" pause "$(builder commit --quiet pause searchop/pause:dev)" docker-archive docker.io/searchop/pause:dev
+  fi
+  echo "$archive"
+}
 
 # cluster_image NAME: the archive of one of the cluster's own parts.
 cluster_image() {
   case $1 in
-  pause) build_image pause "$(pause_program)" ;;
-  coredns) build_image coredns "$(tool_folder coredns)/coredns" ;;
-  metrics-server) build_image metrics-server "$(tool_folder metrics-server)/metrics-server" ;;
-  s3) build_image s3 "$(tool_folder s3s-fs)/s3s-fs" ;;
+  pause) with_work build_pause ;;
+  coredns) with_work build_image coredns "$(tool_folder coredns)/coredns" ;;
+  metrics-server) with_work build_image metrics-server "$(tool_folder metrics-server)/metrics-server" ;;
+  s3) with_work build_image s3 "$(tool_folder s3s-fs)/s3s-fs" ;;
   esac
-}
-
-# pause_program: what holds a pod's namespaces, compiled from pause.c.
-pause_program() {
-  local program
-  program=$searchop_cache/tools/pause-$(sha256sum "$cluster_dir/tools/pause.c" | cut -c1-12)
-  if [ ! -f "$program" ]; then
-    cc -Os -o "$program.partial.$$" "$cluster_dir/tools/pause.c"
-    mv "$program.partial.$$" "$program"
-  fi
-  echo "$program"
 }
 
 build_cluster_images() {
@@ -118,7 +133,7 @@ load_images() {
 
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then
   case ${1:-} in
-  build) build_image "${2:?name}" "${3:?program}" ;;
+  build) with_work build_image "${2:?name}" "${3:?program}" ;;
   load) DIR=${2:?folder} && shift 2 && load_images "$@" ;;
   *) fail "unknown command \"${1:-}\"; see the head of \"$0\"" ;;
   esac

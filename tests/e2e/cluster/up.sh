@@ -70,7 +70,9 @@ whole_up() {
   step "add-ons ready" addons_ready
   step "buckets" make_buckets
   write_env
-  echo "export SEARCHOP_S3_ENDPOINT=$(s3_url)" >>"$DIR/env"
+  # Folders made here can be mounted by path: the machine sees them at the same place.
+  mkdir "$DIR/volumes"
+  echo "export SEARCHOP_VOLUMES_DIR=$DIR/volumes" >>"$DIR/env"
 }
 
 [ ! -e "$DIR" ] || fail "\"$DIR\" is there already; a cluster may be up: \"down.sh --dir $DIR\" takes it away"

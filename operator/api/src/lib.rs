@@ -3,11 +3,14 @@
 //! Every doc comment on a field ships to `kubectl explain`.
 
 pub mod conditions;
+mod crd;
+pub mod figures;
 mod ranking_model;
 mod resources;
 mod retrain_schedule;
 mod status;
 
+pub use crd::{crds, to_yaml};
 pub use ranking_model::*;
 pub use resources::*;
 pub use retrain_schedule::*;

@@ -1,5 +1,5 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{CustomResource, KubeSchema};
+use kube::CustomResource;
 use schemars::JsonSchema;
 pub use searchop_contract::{BaselineName, EventFormat, Metric, Reference};
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use crate::{ContainerResources, RankingModelStatus};
 
 /// What a search team wants of one ranking model: where its data are, how it is judged, how it is
 /// served.
-#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "searchop.io",
     version = "v1alpha1",
@@ -17,6 +17,7 @@ use crate::{ContainerResources, RankingModelStatus};
     shortname = "rkm",
     category = "searchop",
     namespaced,
+    cel,
     status = "RankingModelStatus",
     doc = "A ranking model that is trained, judged, served and kept fresh.",
     scale(
@@ -53,7 +54,9 @@ pub struct RankingModelSpec {
     pub serving: Serving,
 
     /// Where versions are kept.
-    #[x_kube(validation = Rule::new("self.uri == oldSelf.uri").message("artifacts.uri cannot change: the served version lives there"))]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "self.uri == oldSelf.uri", "message": "artifacts.uri cannot change: the served version lives there"},
+]))]
     pub artifacts: Artifacts,
 
     /// When served data count as too old.
@@ -66,9 +69,11 @@ pub struct RankingModelSpec {
 }
 
 /// Exactly one source of data.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.synthetic) != has(self.sources)").message("data needs exactly one of synthetic and sources"))]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "has(self.synthetic) != has(self.sources)", "message": "data needs exactly one of synthetic and sources"},
+]))]
 pub struct Data {
     /// A made-up shop, to try things out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -80,7 +85,7 @@ pub struct Data {
 }
 
 /// A made-up shop. Each day is drawn from the seed and the date, so the shop lives on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Synthetic {
     /// Products in the catalogue.
@@ -123,7 +128,7 @@ impl Synthetic {
 }
 
 /// Tables in files.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Sources {
     /// One row a product.
@@ -139,7 +144,7 @@ pub struct Sources {
 }
 
 /// Catalogue files: Parquet, CSV or NDJSON by file ending.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CatalogSource {
     /// `s3://bucket/key` or `pvc://claim/path`; the key or path may hold `*`.
@@ -159,7 +164,7 @@ impl CatalogSource {
 }
 
 /// Event files: Parquet, CSV or NDJSON by file ending.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EventSource {
     /// `s3://bucket/key` or `pvc://claim/path`; the key or path may hold `*`.
@@ -191,7 +196,7 @@ pub struct SecretReference {
 }
 
 /// How a version is trained.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Training {
     /// LightGBM's parameters.
@@ -221,7 +226,7 @@ impl Default for Training {
 }
 
 /// LightGBM's parameters under its own names.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Parameters {
     /// Trees at most.
@@ -258,20 +263,23 @@ impl Default for Parameters {
 }
 
 /// How a version is judged.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "self.gates.all(gate, !has(gate.against) || gate.against == 'Served' || self.baselines.exists(name, name == gate.against))", "message": "a gate compares with a baseline that evaluation.baselines does not list"},
+]))]
 pub struct Evaluation {
     /// What is kept back from training.
     pub holdout: Holdout,
 
     /// Rankings that are measured beside the candidate.
     #[schemars(length(max = 3))]
-    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub baselines: Vec<BaselineName>,
 
     /// Rules that a candidate must pass. The first one's metric is the headline.
     #[schemars(length(min = 1, max = 16))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub gates: Vec<GateRule>,
 
     /// One-sided confidence of every bound, a decimal in (0.5, 1).
@@ -295,7 +303,7 @@ impl Default for Evaluation {
 }
 
 /// The newest days of the window, never trained on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Holdout {
     /// Days.
@@ -310,10 +318,12 @@ impl Default for Holdout {
 }
 
 /// One rule of the gate: an absolute threshold, or a comparison.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.threshold) != has(self.against)").message("a gate needs exactly one of threshold and against"))]
-#[x_kube(validation = Rule::new("has(self.against) == has(self.goal) && has(self.against) == has(self.margin)").message("against, goal and margin go together"))]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "has(self.threshold) != has(self.against)", "message": "a gate needs exactly one of threshold and against"},
+    {"rule": "has(self.against) == has(self.goal) && has(self.against) == has(self.margin)", "message": "against, goal and margin go together"},
+]))]
 pub struct GateRule {
     /// Name of the rule, unique in the list.
     #[schemars(regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"), length(max = 40))]
@@ -348,7 +358,7 @@ pub struct GateRule {
     /// Runs that the rule judges, by what started them; all where empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 3))]
-    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub applies_to: Vec<Trigger>,
 
     /// Reports its verdict without deciding.
@@ -416,7 +426,7 @@ pub enum OnInconclusive {
 }
 
 /// How the served version answers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Serving {
     /// Who decides the number of pods.
@@ -446,9 +456,11 @@ impl Default for Serving {
 }
 
 /// Who decides the number of ranker pods.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
-#[x_kube(validation = Rule::new("self.minReplicas <= self.maxReplicas").message("minReplicas must not exceed maxReplicas"))]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "self.minReplicas <= self.maxReplicas", "message": "minReplicas must not exceed maxReplicas"},
+]))]
 pub struct Autoscaling {
     /// HPA: a HorizontalPodAutoscaler on CPU. External: something else writes the Deployment's
     /// scale. Fixed: `serving.replicas`.
@@ -494,7 +506,7 @@ pub enum AutoscalingMode {
 }
 
 /// Where versions are kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Artifacts {
     /// `s3://bucket/prefix` or `pvc://claim/path`.
@@ -511,7 +523,7 @@ pub struct Artifacts {
 }
 
 /// When served data count as too old.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Freshness {
     /// Age of the newest training day after which the model is Stale.

@@ -4,7 +4,6 @@ use k8s_openapi::{
     api::core::v1::ResourceRequirements as PodResources,
     apimachinery::pkg::{api::resource::Quantity, util::intstr::IntOrString},
 };
-use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +22,7 @@ pub struct ResourceAmounts {
 }
 
 /// Requests and limits of a container.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ContainerResources {
     /// What the scheduler sets aside.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,10 +1,11 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use kube::{CustomResource, KubeSchema};
+use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 /// When a model is trained again.
-#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "searchop.io",
     version = "v1alpha1",
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
     shortname = "rts",
     category = "searchop",
     namespaced,
+    cel,
     status = "RetrainScheduleStatus",
     doc = "A schedule that asks a RankingModel for a retrain at each tick.",
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')")
@@ -33,13 +35,24 @@ pub struct RetrainScheduleSpec {
 
     /// Minute, hour, day of month, month, day of week: `0 2 * * 0` is Sundays at 02:00. Where both
     /// day fields are restricted, either one is enough.
-    #[schemars(regex(pattern = r"^\S+( \S+){4}$"), length(max = 120))]
+    #[schemars(
+        regex(pattern = r"^\S+( \S+){4}$"),
+        length(max = 120),
+        extend("x-kubernetes-validations" = schedule_rules())
+    )]
     pub schedule: String,
 
     /// IANA name of the time zone. A local time that does not exist on the day runs at the next one
     /// that does; one that comes twice runs once, the first time.
     #[serde(default = "RetrainScheduleSpec::default_time_zone")]
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(
+        regex(pattern = r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$"),
+        length(min = 1, max = 64),
+        extend("x-kubernetes-validations" = [
+            // An unknown zone is an error in CEL, and an error refuses the object.
+            {"rule": "self != 'Local' && timestamp('2020-01-01T00:00:00Z').getHours(self) >= 0", "message": "timeZone must be the IANA name of a time zone"},
+        ])
+    )]
     pub time_zone: String,
 
     /// How late a missed tick may still run. Of several missed ones only the newest does.
@@ -55,6 +68,31 @@ pub struct RetrainScheduleSpec {
     /// Asks for nothing while true. Ticks that pass meanwhile are not made up for.
     #[serde(default)]
     pub suspend: bool,
+}
+
+/// One rule a field, so that a refusal names the field. What they let through and cannot be read
+/// all the same, such as `5-2`, becomes a condition.
+fn schedule_rules() -> Value {
+    let months = "(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)";
+    let days = "(?i:sun|mon|tue|wed|thu|fri|sat)";
+    let fields = [
+        ("minute", "0-59", "0?[0-9]|[1-5][0-9]".to_owned()),
+        ("hour", "0-23", "0?[0-9]|1[0-9]|2[0-3]".to_owned()),
+        ("day of month", "1-31", "0?[1-9]|[12][0-9]|3[01]".to_owned()),
+        ("month", "1-12 or JAN-DEC", format!("0?[1-9]|1[0-2]|{months}")),
+        ("day of week", "0-7 or SUN-SAT", format!("[0-7]|{days}")),
+    ];
+    let rule = |(place, (name, values, value)): (usize, &(&str, &str, String))| {
+        let step = "(/[1-9][0-9]?)?";
+        let item = format!("^([*]{step}|({value})(-({value}){step})?)$");
+        json!({
+            "rule": format!(
+                "self.split(' ').size() != 5 || self.split(' ')[{place}].split(',').all(item, item.matches('{item}'))"
+            ),
+            "message": format!("{name} must be *, {values}, a range, a list, or one of these with a step"),
+        })
+    };
+    fields.iter().enumerate().map(rule).collect()
 }
 
 impl RetrainScheduleSpec {
@@ -84,15 +122,15 @@ pub enum ConcurrencyPolicy {
 }
 
 /// Facts about a schedule.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RetrainScheduleStatus {
     /// Generation that this status speaks of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// Ready, Scheduled.
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    /// Ready, Scheduled, Stalled.
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     #[schemars(length(max = 8))]
     pub conditions: Vec<Condition>,
 
@@ -118,7 +156,7 @@ pub struct RetrainScheduleStatus {
     pub last_skip: Option<SkippedTick>,
 
     /// Newest ticks with what came of them, newest first.
-    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     #[schemars(length(max = 20))]
     pub recent: Vec<TickRecord>,
 }
@@ -129,7 +167,7 @@ pub struct SkippedTick {
     /// The tick.
     pub time: Time,
 
-    /// Why: RunActive, ModelMissing, ModelSuspended, DeadlineExceeded.
+    /// Why: RunActive, ModelMissing, ModelSuspended, DeadlineExceeded, Missed.
     #[schemars(length(max = 64))]
     pub reason: String,
 }

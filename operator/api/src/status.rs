@@ -1,5 +1,4 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use kube::KubeSchema;
 use schemars::JsonSchema;
 use searchop_contract::{Metric, Reference};
 use serde::{Deserialize, Serialize};
@@ -7,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::Trigger;
 
 /// Facts about a model. Whatever can be derived from them or from the cluster is not stored.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RankingModelStatus {
     /// Generation that this status speaks of.
@@ -15,7 +14,7 @@ pub struct RankingModelStatus {
     pub observed_generation: Option<i64>,
 
     /// Ready, Serving, Reconciling, Stalled, Stale, LastRunSucceeded.
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     #[schemars(length(max = 12))]
     pub conditions: Vec<Condition>,
 
@@ -36,7 +35,7 @@ pub struct RankingModelStatus {
     pub gate: Option<GateStatus>,
 
     /// Ended runs, newest first. Never drops the served and the previous version.
-    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     #[schemars(length(max = 10))]
     pub history: Vec<HistoryEntry>,
 
@@ -44,6 +43,11 @@ pub struct RankingModelStatus {
     #[schemars(length(max = 256))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_handled_request: Option<String>,
+
+    /// Newest retrain request that could not be read and was left alone.
+    #[schemars(length(max = 256))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ignored_request: Option<String>,
 
     /// When the next scheduled retrain is due.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,7 +69,7 @@ pub struct RankingModelStatus {
 }
 
 /// A version that serves or served.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ServedVersion {
     /// `v7`, for the column.
@@ -102,7 +106,7 @@ pub struct ServedVersion {
 }
 
 /// The record of a run. Writing it is the lock; nothing starts before it is stored.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Run {
     /// Version that the run would become.
@@ -135,6 +139,22 @@ pub struct Run {
     #[serde(default)]
     pub evaluation: i32,
 
+    /// How often it was started over since its report was lost.
+    #[serde(default)]
+    pub attempt: i32,
+
+    /// Hash of the settings that do not train but that the run depends on: resources, deadlines,
+    /// credentials. An edit of one is another try after a failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 80))]
+    pub settings_hash: Option<String>,
+
+    /// Hash of the figures that the gate's rules asked for when the run, or its newest evaluation,
+    /// was written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 80))]
+    pub measures_hash: Option<String>,
+
     /// What the trainer published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub candidate: Option<Candidate>,
@@ -159,7 +179,7 @@ pub struct Run {
 }
 
 /// A trained version before it is judged.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Candidate {
     /// Address of the model.
@@ -176,18 +196,22 @@ pub struct Candidate {
     /// End of the newest day the tables have seen.
     pub tables_time: Time,
 
+    /// Evaluation of the run that the figures are from.
+    #[serde(default)]
+    pub evaluation: i32,
+
     /// Confidence that the bounds were computed at.
     #[schemars(length(max = 8))]
     pub confidence: String,
 
     /// Figures that the gate reads, as the trainer reported them.
-    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     #[schemars(length(max = 16))]
     pub figures: Vec<Figure>,
 }
 
 /// A measurement with its numbers as decimals, since the API has no floats.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Figure {
     /// Ranking metric.
@@ -259,7 +283,7 @@ impl Outcome {
 }
 
 /// The gate's verdict on one run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GateStatus {
     /// Version that was judged.
@@ -268,8 +292,13 @@ pub struct GateStatus {
     /// The worst of the rules' verdicts.
     pub verdict: Verdict,
 
+    /// Hash of the rules that were applied; other rules judge again.
+    #[serde(default)]
+    #[schemars(length(max = 80))]
+    pub rules_hash: String,
+
     /// One entry a rule.
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     #[schemars(length(max = 16))]
     pub rules: Vec<RuleStatus>,
 }
@@ -288,7 +317,7 @@ pub enum Verdict {
 }
 
 /// One rule's verdict with its figures, as decimals.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RuleStatus {
     /// Name of the rule.
@@ -337,7 +366,7 @@ pub struct RuleStatus {
 }
 
 /// An ended run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HistoryEntry {
     /// Version of the run.

@@ -1,0 +1,459 @@
+//! An artifact is a folder with a manifest; its address is the sha256 of the manifest's bytes.
+//!
+//! The manifest is written last, so a folder without one is not an artifact. Reading trusts
+//! nothing: manifest, sizes and hashes are checked before a byte is parsed.
+
+use std::{
+    collections::HashSet,
+    fs::{self, File},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+};
+
+use searchop_contract::{
+    Digest, FileEntry, MANIFEST_FORMAT, ModelManifest, TablesManifest, TextVersion, names,
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    features::FEATURES_VERSION,
+    forest::{Forest, ForestError},
+    text::Analyzer,
+};
+
+/// Longest manifest that is read.
+pub const MAX_MANIFEST_BYTES: u64 = 1 << 20;
+/// Longest file of an artifact.
+pub const MAX_FILE_BYTES: u64 = 2 << 30;
+/// Most files of an artifact.
+pub const MAX_FILES: usize = 64;
+
+/// Why an artifact could not be written or is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum ArtifactError {
+    #[error("{}: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+    /// The bytes are not those that the digest names.
+    #[error("{file}: {detail}: the artifact is cut off or altered")]
+    Damaged { file: String, detail: String },
+    #[error("{file}: {detail}")]
+    Malformed { file: String, detail: String },
+    #[error("{file} line {line}: {detail}")]
+    Line {
+        file: String,
+        line: usize,
+        detail: String,
+    },
+    /// Written by a program that computes features differently.
+    #[error(
+        "{what} is {found}, this program reads {expected}: serve it with the release that trained it, or retrain"
+    )]
+    Version {
+        what: &'static str,
+        found: String,
+        expected: String,
+    },
+    #[error("{file}: {0}", file = names::MODEL_FILE)]
+    Forest(#[from] ForestError),
+    #[error("{file} row {row}: {detail}", file = names::GOLDEN_FILE)]
+    Golden { row: usize, detail: String },
+}
+
+impl ArtifactError {
+    pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, source }
+    }
+
+    pub(crate) fn malformed(file: &str, detail: impl ToString) -> Self {
+        Self::Malformed {
+            file: file.to_owned(),
+            detail: detail.to_string(),
+        }
+    }
+}
+
+/// What the two kinds of manifest have in common.
+pub trait Manifest: Serialize + DeserializeOwned {
+    fn format_version(&self) -> u32;
+    fn files(&self) -> &[FileEntry];
+    fn set_files(&mut self, files: Vec<FileEntry>);
+    fn text(&self) -> &TextVersion;
+    fn features_version(&self) -> u32;
+}
+
+macro_rules! manifest {
+    ($type:ty) => {
+        impl Manifest for $type {
+            fn format_version(&self) -> u32 {
+                self.format_version
+            }
+            fn files(&self) -> &[FileEntry] {
+                &self.files
+            }
+            fn set_files(&mut self, files: Vec<FileEntry>) {
+                self.files = files;
+            }
+            fn text(&self) -> &TextVersion {
+                &self.text
+            }
+            fn features_version(&self) -> u32 {
+                self.features_version
+            }
+        }
+    };
+}
+
+manifest!(ModelManifest);
+manifest!(TablesManifest);
+
+/// Seals the folder: lists its files, sorted by name, in `manifest` and writes `manifest.json`
+/// last. Everything is on disk when this returns.
+pub fn write_artifact<M: Manifest>(
+    dir: &Path,
+    mut manifest: M,
+) -> Result<(Digest, M), ArtifactError> {
+    manifest.set_files(list_files(dir)?);
+    let mut bytes = serde_json::to_vec_pretty(&manifest)
+        .map_err(|error| ArtifactError::malformed(names::MANIFEST_FILE, error))?;
+    bytes.push(b'\n');
+    write_file(dir, names::MANIFEST_FILE, &bytes)?;
+    Ok((Digest::of(&bytes), manifest))
+}
+
+fn list_files(dir: &Path) -> Result<Vec<FileEntry>, ArtifactError> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir).map_err(ArtifactError::io(dir))? {
+        let entry = entry.map_err(ArtifactError::io(dir))?;
+        let name = entry.file_name().into_string().map_err(|name| {
+            ArtifactError::malformed(&name.to_string_lossy(), "the file's name is not UTF-8")
+        })?;
+        if name == names::MANIFEST_FILE {
+            continue;
+        }
+        let bytes = fs::read(entry.path()).map_err(ArtifactError::io(&entry.path()))?;
+        files.push(FileEntry {
+            name,
+            bytes: bytes.len() as u64,
+            sha256: Digest::of(&bytes),
+        });
+    }
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(files)
+}
+
+/// Writes a file so that it is there whole or not at all, also after a power cut.
+pub fn write_file(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), ArtifactError> {
+    let path = dir.join(name);
+    let partial = dir.join(format!(".{name}.partial"));
+    let write = || -> io::Result<()> {
+        let mut file = File::create(&partial)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&partial, &path)?;
+        File::open(dir)?.sync_all()
+    };
+    write().map_err(ArtifactError::io(&path))
+}
+
+/// The manifest's bytes, after a check that they are what `expected` names.
+pub fn read_manifest_bytes(dir: &Path, expected: &Digest) -> Result<Vec<u8>, ArtifactError> {
+    let path = dir.join(names::MANIFEST_FILE);
+    let bytes = read_at_most(&path, MAX_MANIFEST_BYTES)?;
+    check_manifest_bytes(&bytes, expected)?;
+    Ok(bytes)
+}
+
+pub(crate) fn check_manifest_bytes(bytes: &[u8], expected: &Digest) -> Result<(), ArtifactError> {
+    let found = Digest::of(bytes);
+    if found == *expected {
+        return Ok(());
+    }
+    let detail = format!("has digest {found}, expected {expected}");
+    Err(ArtifactError::Damaged {
+        file: names::MANIFEST_FILE.to_owned(),
+        detail,
+    })
+}
+
+/// The files that a manifest of either kind lists; the bytes have been checked.
+pub(crate) fn listed_files(manifest: &[u8]) -> Result<Vec<FileEntry>, ArtifactError> {
+    #[derive(Deserialize)]
+    struct Listing {
+        files: Vec<FileEntry>,
+    }
+    let listing: Listing = parse_manifest(manifest)?;
+    check_names(&listing.files)?;
+    Ok(listing.files)
+}
+
+fn parse_manifest<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ArtifactError> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| ArtifactError::malformed(names::MANIFEST_FILE, error))
+}
+
+fn check_names(files: &[FileEntry]) -> Result<(), ArtifactError> {
+    let refuse = |detail: String| Err(ArtifactError::malformed(names::MANIFEST_FILE, detail));
+    if files.len() > MAX_FILES {
+        return refuse(format!(
+            "lists {} files, at most {MAX_FILES} are read",
+            files.len()
+        ));
+    }
+    let mut seen = HashSet::new();
+    for file in files {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if file.name.is_empty() || file.name.starts_with('.') || !file.name.chars().all(plain) {
+            return refuse(format!("{:?} is not a plain file name", file.name));
+        }
+        if file.name == names::MANIFEST_FILE || !seen.insert(&file.name) {
+            return refuse(format!("{:?} is listed twice", file.name));
+        }
+        if file.bytes > MAX_FILE_BYTES {
+            return refuse(format!(
+                "{:?} has {} bytes, at most {MAX_FILE_BYTES} are read",
+                file.name, file.bytes
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A manifest that this program can use.
+pub(crate) fn read_manifest<M: Manifest>(
+    dir: &Path,
+    expected: &Digest,
+    analyzer: &Analyzer,
+) -> Result<M, ArtifactError> {
+    let bytes = read_manifest_bytes(dir, expected)?;
+    let manifest: M = parse_manifest(&bytes)?;
+    let (found, expected) = (manifest.text(), analyzer.version());
+    let text = |text: &TextVersion| format!("{} of {}", text.version, text.language);
+    let versions = [
+        (
+            "formatVersion",
+            manifest.format_version().to_string(),
+            MANIFEST_FORMAT.to_string(),
+        ),
+        ("text version", text(found), text(&expected)),
+        (
+            "featuresVersion",
+            manifest.features_version().to_string(),
+            FEATURES_VERSION.to_string(),
+        ),
+    ];
+    for (what, found, expected) in versions {
+        if found != expected {
+            return Err(ArtifactError::Version {
+                what,
+                found,
+                expected,
+            });
+        }
+    }
+    check_names(manifest.files())?;
+    Ok(manifest)
+}
+
+/// A listed file's bytes, after a check of their size and hash.
+pub(crate) fn read_listed(
+    dir: &Path,
+    files: &[FileEntry],
+    name: &str,
+) -> Result<Vec<u8>, ArtifactError> {
+    let entry = files.iter().find(|file| file.name == name).ok_or_else(|| {
+        ArtifactError::malformed(names::MANIFEST_FILE, format!("{name:?} is not listed"))
+    })?;
+    let bytes = read_at_most(&dir.join(name), entry.bytes)?;
+    check_sum(entry, bytes.len() as u64, Sha256::new_with_prefix(&bytes))?;
+    Ok(bytes)
+}
+
+/// Checks what was read of a file: its length, or one byte more where it is longer than it should
+/// be, and its hash.
+pub(crate) fn check_sum(entry: &FileEntry, bytes: u64, hash: Sha256) -> Result<(), ArtifactError> {
+    let damaged = |detail| {
+        Err(ArtifactError::Damaged {
+            file: entry.name.clone(),
+            detail,
+        })
+    };
+    if bytes > entry.bytes {
+        return damaged(format!(
+            "has more than the {} bytes of the manifest",
+            entry.bytes
+        ));
+    }
+    if bytes < entry.bytes {
+        return damaged(format!(
+            "has {bytes} bytes, the manifest says {}",
+            entry.bytes
+        ));
+    }
+    let found: String = hash
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    if found != entry.sha256.hex() {
+        return damaged(format!(
+            "has sha256 {found}, the manifest says {}",
+            entry.sha256.hex()
+        ));
+    }
+    Ok(())
+}
+
+/// Reads a file that should have at most `limit` bytes; of a longer one, one byte more.
+fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>, ArtifactError> {
+    let read = || -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        File::open(path)?
+            .take(limit.saturating_add(1))
+            .read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    read().map_err(ArtifactError::io(path))
+}
+
+/// Checks manifest, sizes and hashes of an artifact of either kind without looking inside.
+pub fn verify_artifact(dir: &Path, expected: &Digest) -> Result<Vec<FileEntry>, ArtifactError> {
+    let files = listed_files(&read_manifest_bytes(dir, expected)?)?;
+    for file in &files {
+        read_listed(dir, &files, &file.name)?;
+    }
+    Ok(files)
+}
+
+/// A loaded model.
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub digest: Digest,
+    pub manifest: ModelManifest,
+    pub forest: Forest,
+    pub golden: Golden,
+}
+
+/// Rows with their scores as the trainer computed them, for a check of the code that serves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Golden {
+    /// Tables that the features were computed from.
+    pub tables_digest: Digest,
+    /// Moment of all rows, in seconds since 1970.
+    pub time: i64,
+    pub rows: Vec<GoldenRow>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GoldenRow {
+    /// The query as it was typed.
+    pub query: String,
+    /// Id of an item in the tables.
+    pub item: String,
+    /// In column order; `null` where a value is missing.
+    pub features: Vec<Option<f32>>,
+    /// The forest's raw score.
+    pub score: f64,
+}
+
+impl GoldenRow {
+    /// `features` may have NaN for what is missing.
+    pub fn new(query: &str, item: &str, features: &[f32], score: f64) -> Self {
+        let features = features
+            .iter()
+            .map(|value| Some(*value).filter(|value| !value.is_nan()))
+            .collect();
+        Self {
+            query: query.to_owned(),
+            item: item.to_owned(),
+            features,
+            score,
+        }
+    }
+
+    /// The features with NaN for what is missing.
+    pub fn row(&self) -> Vec<f32> {
+        self.features
+            .iter()
+            .map(|value| value.unwrap_or(f32::NAN))
+            .collect()
+    }
+}
+
+impl Golden {
+    /// Writes `golden.json` into a folder that is not sealed yet.
+    pub fn write(&self, dir: &Path) -> Result<(), ArtifactError> {
+        let bytes = serde_json::to_vec(self)
+            .map_err(|error| ArtifactError::malformed(names::GOLDEN_FILE, error))?;
+        write_file(dir, names::GOLDEN_FILE, &bytes)
+    }
+}
+
+/// Loads a model from its folder, if it is the one that `expected` names and fits this program.
+pub fn read_model(dir: &Path, expected: &Digest) -> Result<Model, ArtifactError> {
+    let manifest: ModelManifest = read_manifest(dir, expected, &Analyzer::english())?;
+    for file in &manifest.files {
+        read_listed(dir, &manifest.files, &file.name)?;
+    }
+    let forest = Forest::parse(&read_listed(dir, &manifest.files, names::MODEL_FILE)?)?;
+    check_forest(&manifest, &forest)?;
+    let golden = read_listed(dir, &manifest.files, names::GOLDEN_FILE)?;
+    let golden: Golden = serde_json::from_slice(&golden)
+        .map_err(|error| ArtifactError::malformed(names::GOLDEN_FILE, error))?;
+    Ok(Model {
+        digest: expected.clone(),
+        manifest,
+        forest,
+        golden,
+    })
+}
+
+fn check_forest(manifest: &ModelManifest, forest: &Forest) -> Result<(), ArtifactError> {
+    let known = crate::features::feature_names();
+    let pairs = [
+        (
+            "the manifest",
+            &manifest.features,
+            names::MODEL_FILE,
+            forest.feature_names(),
+        ),
+        (
+            "this program",
+            &known,
+            names::MANIFEST_FILE,
+            manifest.features.as_slice(),
+        ),
+    ];
+    for (who, expected, file, found) in pairs {
+        if expected != found {
+            let column = expected
+                .iter()
+                .zip(found)
+                .take_while(|(a, b)| a == b)
+                .count();
+            let name = |names: &[String]| {
+                names
+                    .get(column)
+                    .map_or("none".to_owned(), |name| format!("{name:?}"))
+            };
+            let detail = format!(
+                "feature {column} is {}, {who} has {}",
+                name(found),
+                name(expected)
+            );
+            return Err(ArtifactError::malformed(file, detail));
+        }
+    }
+    if manifest.trees as usize != forest.trees() {
+        let detail = format!(
+            "has {} trees, the manifest says {}",
+            forest.trees(),
+            manifest.trees
+        );
+        return Err(ArtifactError::malformed(names::MODEL_FILE, detail));
+    }
+    Ok(())
+}

@@ -1,0 +1,208 @@
+//! A model with the tables it serves from: everything that ranking a request needs.
+
+use std::{borrow::Cow, path::Path};
+
+use searchop_contract::{Digest, TablesManifest};
+
+use crate::{
+    artifact::{ArtifactError, GoldenRow, Model, read_model},
+    features::{AnalysedQuery, AnalysedText, RowInput, features},
+    item::{Candidate, ItemFields},
+    tables::{QueryItems, Tables},
+};
+
+/// Scores may differ by this much from the trainer's.
+const GOLDEN_TOLERANCE: f64 = 1e-9;
+
+/// A verified model and verified tables.
+pub struct Bundle {
+    pub model: Model,
+    pub tables: Tables,
+    pub tables_digest: Digest,
+    pub tables_manifest: TablesManifest,
+}
+
+/// A candidate's place in the answer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scored {
+    /// Index into the candidates.
+    pub index: usize,
+    pub score: f64,
+    /// Whether the tables know the item.
+    pub known: bool,
+}
+
+impl Bundle {
+    /// Loads both artifacts and checks them against their digests, against each other and, row by
+    /// row, against the golden sample.
+    pub fn open(
+        model_dir: &Path,
+        model: &Digest,
+        tables_dir: &Path,
+        tables: &Digest,
+    ) -> Result<Self, ArtifactError> {
+        let model = read_model(model_dir, model)?;
+        let (loaded, tables_manifest) = Tables::read(tables_dir, tables)?;
+        verify_golden(&model, &loaded, tables)?;
+        Ok(Self {
+            model,
+            tables: loaded,
+            tables_digest: tables.clone(),
+            tables_manifest,
+        })
+    }
+
+    /// The candidates in descending order of score; equal scores keep the order of the request.
+    /// `time` is the moment of the request in seconds since 1970.
+    pub fn rank(&self, query: &str, time: i64, candidates: &[Candidate]) -> Vec<Scored> {
+        let rows = Rows::new(&self.tables, query, time);
+        let mut row = Vec::with_capacity(features().len());
+        let score = |(index, candidate): (usize, &Candidate)| {
+            row.clear();
+            let known = rows.push(candidate, &mut row);
+            Scored {
+                index,
+                score: self.model.forest.score(&row),
+                known,
+            }
+        };
+        let mut scored: Vec<Scored> = candidates.iter().enumerate().map(score).collect();
+        scored.sort_by(|a, b| b.score.total_cmp(&a.score));
+        scored
+    }
+
+    /// The rows behind [`Self::rank`], in the order of the candidates.
+    pub fn features_of(&self, query: &str, time: i64, candidates: &[Candidate]) -> Vec<Vec<f32>> {
+        features_of(&self.tables, query, time, candidates)
+    }
+}
+
+/// The rows of candidates under one query, in their order; columns as in [`features`].
+pub fn features_of(
+    tables: &Tables,
+    query: &str,
+    time: i64,
+    candidates: &[Candidate],
+) -> Vec<Vec<f32>> {
+    let rows = Rows::new(tables, query, time);
+    let row = |candidate: &Candidate| {
+        let mut row = Vec::with_capacity(features().len());
+        rows.push(candidate, &mut row);
+        row
+    };
+    candidates.iter().map(row).collect()
+}
+
+/// What the rows of one request share.
+struct Rows<'a> {
+    tables: &'a Tables,
+    query: AnalysedQuery,
+    query_items: Option<&'a QueryItems>,
+    time: i64,
+}
+
+impl<'a> Rows<'a> {
+    fn new(tables: &'a Tables, query: &str, time: i64) -> Self {
+        let query = tables.context().query(query);
+        Self {
+            tables,
+            query_items: tables.query(query.key()),
+            query,
+            time,
+        }
+    }
+
+    /// Appends the candidate's row; returns whether the tables know the item.
+    fn push(&self, candidate: &Candidate, row: &mut Vec<f32>) -> bool {
+        let item = self.tables.item(&candidate.id);
+        let fields = match item {
+            Some(item) if candidate.fields.is_empty() => Cow::Borrowed(&item.fields),
+            Some(item) => Cow::Owned(candidate.fields.or(&item.fields)),
+            None => Cow::Borrowed(&candidate.fields),
+        };
+        let text = match item {
+            Some(item) if fields.same_text(&item.fields) => Cow::Borrowed(&item.text),
+            _ => Cow::Owned(self.analyse(&fields)),
+        };
+        let input = RowInput {
+            text: &text,
+            fields: &fields,
+            item_history: item.map(|item| &item.history),
+            query_item: self.query_items.and_then(|items| items.get(&candidate.id)),
+            time: self.time,
+        };
+        self.tables.context().row(&self.query, &input, row);
+        item.is_some()
+    }
+
+    fn analyse(&self, fields: &ItemFields) -> AnalysedText {
+        AnalysedText::new(self.tables.analyzer(), fields)
+    }
+}
+
+/// Checks that this program scores the golden rows as the trainer did and, with the tables they
+/// came from, that it computes the same features.
+pub fn verify_golden(
+    model: &Model,
+    tables: &Tables,
+    tables_digest: &Digest,
+) -> Result<(), ArtifactError> {
+    let golden = &model.golden;
+    if golden.rows.is_empty() {
+        return Err(ArtifactError::Golden {
+            row: 0,
+            detail: "there are no rows".to_owned(),
+        });
+    }
+    let same_tables = golden.tables_digest == *tables_digest;
+    for (row, expected) in golden.rows.iter().enumerate() {
+        let in_row = |detail| ArtifactError::Golden { row, detail };
+        verify_score(model, expected).map_err(in_row)?;
+        if same_tables {
+            verify_features(tables, expected, golden.time).map_err(in_row)?;
+        }
+    }
+    Ok(())
+}
+
+fn verify_score(model: &Model, golden: &GoldenRow) -> Result<(), String> {
+    let (found, expected) = (golden.features.len(), model.manifest.features.len());
+    if found != expected {
+        return Err(format!("has {found} features, the model has {expected}"));
+    }
+    let score = model.forest.score(&golden.row());
+    let close = (score - golden.score).abs() <= GOLDEN_TOLERANCE * golden.score.abs().max(1.0);
+    if close {
+        Ok(())
+    } else {
+        Err(format!(
+            "scores {score}, the trainer computed {}",
+            golden.score
+        ))
+    }
+}
+
+fn verify_features(tables: &Tables, golden: &GoldenRow, time: i64) -> Result<(), String> {
+    if tables.item(&golden.item).is_none() {
+        return Err(format!("item {:?} is not in the tables", golden.item));
+    }
+    let candidate = Candidate {
+        id: golden.item.clone(),
+        fields: ItemFields::default(),
+    };
+    let rows = features_of(
+        tables,
+        &golden.query,
+        time,
+        std::slice::from_ref(&candidate),
+    );
+    for ((feature, &found), expected) in features().iter().zip(&rows[0]).zip(golden.row()) {
+        if found != expected && !(found.is_nan() && expected.is_nan()) {
+            return Err(format!(
+                "{} is {found}, the trainer computed {expected}",
+                feature.name
+            ));
+        }
+    }
+    Ok(())
+}

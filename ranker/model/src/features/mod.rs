@@ -1,0 +1,289 @@
+//! The features of a row: one query, one item, one moment.
+//!
+//! A feature may look at the query, at the item and at what was counted before the tables ended.
+//! None looks at the position, at the other candidates or at what happened later, so a row has the
+//! same values whether it is trained on or served.
+
+mod analysed;
+
+use crate::{
+    counters::{Counters, ItemHistory, Priors, Rates},
+    item::ItemFields,
+    lexicon::Lexicon,
+    text::Analyzer,
+};
+
+pub use analysed::{AnalysedQuery, AnalysedText, MAX_QUERY_TERMS};
+
+/// Version of the feature code: raised whenever a feature is added, removed, moved or computed
+/// differently. Artifacts of another version are refused.
+pub const FEATURES_VERSION: u32 = 1;
+
+/// Where a feature's inputs come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The query alone.
+    Query,
+    /// Query and item text against the lexicon.
+    Text,
+    /// Fields of the request or, where it has none, of the item table.
+    Item,
+    /// The item's counters.
+    ItemHistory,
+    /// The counters of the item under this query.
+    QueryItemHistory,
+}
+
+/// A column of the training matrix.
+pub struct Feature {
+    pub name: &'static str,
+    pub unit: &'static str,
+    pub source: Source,
+    /// The value where the inputs are missing.
+    pub default: f32,
+    value: fn(&Signals) -> f64,
+}
+
+/// What features are computed from; the parts that several need are computed once.
+struct Signals<'a> {
+    query: &'a AnalysedQuery,
+    text: &'a AnalysedText,
+    fields: &'a ItemFields,
+    time: i64,
+    title: analysed::FieldMatch,
+    all: analysed::FieldMatch,
+    item_shown: f64,
+    short: Rates,
+    long: Rates,
+    query_item_shown: f64,
+    query_item: Rates,
+}
+
+/// The ECommerce preset, in column order.
+pub fn features() -> &'static [Feature] {
+    &ECOMMERCE
+}
+
+/// The names of [`features`], in column order.
+pub fn feature_names() -> Vec<String> {
+    ECOMMERCE
+        .iter()
+        .map(|feature| feature.name.to_owned())
+        .collect()
+}
+
+const fn feature(
+    name: &'static str,
+    unit: &'static str,
+    source: Source,
+    value: fn(&Signals) -> f64,
+) -> Feature {
+    Feature {
+        name,
+        unit,
+        source,
+        default: f32::NAN,
+        value,
+    }
+}
+
+static ECOMMERCE: [Feature; 28] = {
+    use Source::{Item, ItemHistory, Query, QueryItemHistory, Text};
+    [
+        Feature {
+            default: 0.0,
+            ..feature("query_terms", "terms", Query, |s| s.query.len() as f64)
+        },
+        feature("title_terms", "terms", Item, |s| {
+            s.text
+                .title_length()
+                .map_or(f64::NAN, |length| length as f64)
+        }),
+        feature("title_bm25", "BM25", Text, |s| s.title.bm25),
+        feature("all_bm25", "BM25", Text, |s| s.all.bm25),
+        feature(
+            "title_bm25_share",
+            "share of the best possible BM25",
+            Text,
+            |s| s.title.share,
+        ),
+        feature(
+            "all_bm25_share",
+            "share of the best possible BM25",
+            Text,
+            |s| s.all.share,
+        ),
+        feature("title_coverage", "share of query terms", Text, |s| {
+            s.title.coverage
+        }),
+        feature("all_coverage", "share of query terms", Text, |s| {
+            s.all.coverage
+        }),
+        feature("title_exact", "0 or 1", Text, |s| {
+            s.query.phrase_in_title(s.text)
+        }),
+        feature("title_prefix", "0 or 1", Text, |s| {
+            s.query.starts_title(s.text)
+        }),
+        feature("title_trigrams", "share of query trigrams", Text, |s| {
+            s.query.title_trigrams(s.text)
+        }),
+        feature("brand_match", "0 or 1", Text, |s| {
+            s.query.brand_match(s.text)
+        }),
+        feature("category_match", "share of query terms", Text, |s| {
+            s.query.category_match(s.text)
+        }),
+        feature("price_log", "ln(1 + price)", Item, |s| {
+            log_of(s.fields.price)
+        }),
+        feature("rating", "stars", Item, |s| finite(s.fields.rating)),
+        feature("rating_count_log", "ln(1 + ratings)", Item, |s| {
+            log_of(s.fields.rating_count)
+        }),
+        feature("in_stock", "0 or 1", Item, |s| {
+            s.fields
+                .stock
+                .map_or(f64::NAN, |pieces| f64::from(u8::from(pieces > 0.0)))
+        }),
+        feature("age_days", "days since added", Item, |s| {
+            age_days(s.fields.added_time, s.time)
+        }),
+        feature(
+            "item_impressions_log_30d",
+            "ln(1 + impressions)",
+            ItemHistory,
+            |s| s.item_shown.ln_1p(),
+        ),
+        feature("item_ctr_7d", "clicks per impression", ItemHistory, |s| {
+            s.short.ctr
+        }),
+        feature("item_ctr_30d", "clicks per impression", ItemHistory, |s| {
+            s.long.ctr
+        }),
+        feature(
+            "item_coec_30d",
+            "clicks per expected click",
+            ItemHistory,
+            |s| s.long.coec,
+        ),
+        feature("item_cart_rate_30d", "carts per click", ItemHistory, |s| {
+            s.long.cart_rate
+        }),
+        feature(
+            "item_purchase_rate_30d",
+            "purchases per click",
+            ItemHistory,
+            |s| s.long.purchase_rate,
+        ),
+        feature(
+            "query_item_impressions_log_30d",
+            "ln(1 + impressions)",
+            QueryItemHistory,
+            |s| s.query_item_shown.ln_1p(),
+        ),
+        feature(
+            "query_item_ctr_30d",
+            "clicks per impression",
+            QueryItemHistory,
+            |s| s.query_item.ctr,
+        ),
+        feature(
+            "query_item_coec_30d",
+            "clicks per expected click",
+            QueryItemHistory,
+            |s| s.query_item.coec,
+        ),
+        feature(
+            "query_item_cart_rate_30d",
+            "carts per click",
+            QueryItemHistory,
+            |s| s.query_item.cart_rate,
+        ),
+    ]
+};
+
+/// ln(1 + value); NaN for what is missing, negative or not finite.
+fn log_of(value: Option<f64>) -> f64 {
+    value
+        .filter(|value| *value >= 0.0)
+        .map_or(f64::NAN, |value| finite(Some(value)).ln_1p())
+}
+
+fn finite(value: Option<f64>) -> f64 {
+    value.filter(|value| value.is_finite()).unwrap_or(f64::NAN)
+}
+
+/// An item that will be added later is as old as one added now.
+fn age_days(added: Option<i64>, now: i64) -> f64 {
+    const SECONDS: f64 = 86_400.0;
+    added.map_or(f64::NAN, |added| {
+        (now.saturating_sub(added).max(0)) as f64 / SECONDS
+    })
+}
+
+/// Times shown, NaN for never.
+fn shown(counters: &Counters) -> f64 {
+    match counters.shown() {
+        0 => f64::NAN,
+        count => count as f64,
+    }
+}
+
+/// What rows are computed against: one version of the tables.
+#[derive(Clone, Copy)]
+pub struct FeatureContext<'a> {
+    pub analyzer: &'a Analyzer,
+    pub lexicon: &'a Lexicon,
+    pub priors: &'a Priors,
+}
+
+/// One candidate under one query.
+#[derive(Clone, Copy)]
+pub struct RowInput<'a> {
+    /// The analysed text of `fields`.
+    pub text: &'a AnalysedText,
+    pub fields: &'a ItemFields,
+    /// `None` for an item that the tables do not know.
+    pub item_history: Option<&'a ItemHistory>,
+    /// The long window's counters of this item under this query.
+    pub query_item: Option<&'a Counters>,
+    /// Moment of the request in seconds since 1970.
+    pub time: i64,
+}
+
+impl FeatureContext<'_> {
+    /// Analyses a query as it was typed.
+    pub fn query(&self, raw: &str) -> AnalysedQuery {
+        AnalysedQuery::new(self.analyzer, self.lexicon, raw)
+    }
+
+    /// Appends one value for each of [`features`] to `out`.
+    pub fn row(&self, query: &AnalysedQuery, input: &RowInput, out: &mut Vec<f32>) {
+        let never = Counters::default();
+        let history = input.item_history.copied().unwrap_or_default();
+        let query_item = input.query_item.unwrap_or(&never);
+        let long = self.priors.item_rates(&history.long);
+        let signals = Signals {
+            query,
+            text: input.text,
+            fields: input.fields,
+            time: input.time,
+            title: query.match_title(input.text, self.lexicon),
+            all: query.match_all(input.text, self.lexicon),
+            item_shown: shown(&history.long),
+            short: self.priors.item_rates(&history.short),
+            long,
+            query_item_shown: shown(query_item),
+            query_item: self.priors.query_item_rates(query_item, &long),
+        };
+        out.extend(
+            ECOMMERCE
+                .iter()
+                .map(|feature| (feature.value)(&signals) as f32),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+use serde::{Deserialize, Serialize};
+
+/// What is known about an item, from the catalogue or from a request. Every field may be missing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ItemFields {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub brand: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rating: Option<f64>,
+    #[serde(alias = "rating_count", skip_serializing_if = "Option::is_none")]
+    pub rating_count: Option<f64>,
+    /// Pieces in stock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stock: Option<f64>,
+    /// When the item entered the shop, in seconds since 1970.
+    #[serde(alias = "added_time", skip_serializing_if = "Option::is_none")]
+    pub added_time: Option<i64>,
+}
+
+impl ItemFields {
+    /// These fields, and those of `table` where one is missing.
+    pub fn or(&self, table: &Self) -> Self {
+        let text =
+            |own: &Option<String>, other: &Option<String>| own.as_ref().or(other.as_ref()).cloned();
+        Self {
+            title: text(&self.title, &table.title),
+            description: text(&self.description, &table.description),
+            brand: text(&self.brand, &table.brand),
+            category: text(&self.category, &table.category),
+            price: self.price.or(table.price),
+            rating: self.rating.or(table.rating),
+            rating_count: self.rating_count.or(table.rating_count),
+            stock: self.stock.or(table.stock),
+            added_time: self.added_time.or(table.added_time),
+        }
+    }
+
+    /// The same with numbers that are not finite taken as missing, which is what JSON can carry.
+    pub fn finite(mut self) -> Self {
+        for number in [
+            &mut self.price,
+            &mut self.rating,
+            &mut self.rating_count,
+            &mut self.stock,
+        ] {
+            *number = number.filter(|value| value.is_finite());
+        }
+        self
+    }
+
+    /// Whether any field is there.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether the texts are the same as in `other`.
+    pub(crate) fn same_text(&self, other: &Self) -> bool {
+        self.title == other.title
+            && self.description == other.description
+            && self.brand == other.brand
+            && self.category == other.category
+    }
+}
+
+/// An item to be ranked: its id and what the request says about it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Candidate {
+    pub id: String,
+    pub fields: ItemFields,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_request_wins_over_the_table() {
+        let request = ItemFields {
+            price: Some(1.0),
+            ..ItemFields::default()
+        };
+        let table = ItemFields {
+            price: Some(2.0),
+            rating: Some(4.5),
+            title: Some("Shoe".into()),
+            ..ItemFields::default()
+        };
+        let merged = request.or(&table);
+        assert_eq!(merged.price, Some(1.0));
+        assert_eq!(merged.rating, Some(4.5));
+        assert_eq!(merged.title.as_deref(), Some("Shoe"));
+    }
+
+    #[test]
+    fn both_spellings_of_a_field_are_read() {
+        for text in [
+            r#"{"ratingCount":3,"addedTime":9}"#,
+            r#"{"rating_count":3,"added_time":9,"colour":"red"}"#,
+        ] {
+            let fields: ItemFields = serde_json::from_str(text).unwrap();
+            assert_eq!(
+                (fields.rating_count, fields.added_time),
+                (Some(3.0), Some(9))
+            );
+        }
+        assert_eq!(serde_json::to_string(&ItemFields::default()).unwrap(), "{}");
+    }
+}

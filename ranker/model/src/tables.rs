@@ -1,0 +1,338 @@
+//! The tables that features are looked up in: items, counters of items under queries, lexicon and
+//! priors, all of one moment.
+
+use std::{collections::HashMap, path::Path};
+
+use jiff::Timestamp;
+use searchop_contract::{Digest, FileEntry, MANIFEST_FORMAT, TablesManifest, names};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{
+    artifact::{ArtifactError, read_listed, read_manifest, write_artifact, write_file},
+    counters::{Counters, ItemHistory, Priors, Totals},
+    features::{AnalysedText, FEATURES_VERSION, FeatureContext},
+    item::ItemFields,
+    lexicon::Lexicon,
+    text::Analyzer,
+};
+
+/// Longest line of a table that is read.
+pub const MAX_LINE_BYTES: usize = 4 << 20;
+
+/// A line of `items.ndjson`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ItemRow {
+    pub id: String,
+    pub fields: ItemFields,
+    /// All zero for an item that was never shown.
+    #[serde(default)]
+    pub history: ItemHistory,
+}
+
+/// A line of `query_items.ndjson`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct QueryItemRow {
+    /// As [`Analyzer::query_key`] made it.
+    pub query: String,
+    pub item: String,
+    /// Over the long window.
+    pub counters: Counters,
+}
+
+/// What tables are built from.
+#[derive(Clone, Debug)]
+pub struct TableRows {
+    /// Name of the RankingModel.
+    pub model: String,
+    /// End of the newest day that was counted.
+    pub tables_time: Timestamp,
+    pub items: Vec<ItemRow>,
+    pub query_items: Vec<QueryItemRow>,
+    pub totals: Totals,
+}
+
+/// An item of the table.
+#[derive(Clone, Debug)]
+pub struct Item {
+    pub fields: ItemFields,
+    /// Analysed from `fields`.
+    pub text: AnalysedText,
+    pub history: ItemHistory,
+}
+
+/// Counters of the items that were shown under one query, by item id.
+pub type QueryItems = HashMap<String, Counters>;
+
+/// Tables of one moment.
+pub struct Tables {
+    pub model: String,
+    pub tables_time: Timestamp,
+    analyzer: Analyzer,
+    items: HashMap<String, Item>,
+    queries: HashMap<String, QueryItems>,
+    lexicon: Lexicon,
+    priors: Priors,
+}
+
+impl Tables {
+    /// Builds tables; the lexicon is counted over the items. Errors name the row that is there
+    /// twice, has no id, or whose query is not a key.
+    pub fn build(rows: TableRows) -> Result<Self, ArtifactError> {
+        let mut tables = Self::empty(
+            rows.model,
+            rows.tables_time,
+            Priors::from_totals(&rows.totals),
+        );
+        for (index, row) in rows.items.into_iter().enumerate() {
+            tables
+                .insert_item(row)
+                .map_err(in_line(names::ITEMS_FILE, index + 1))?;
+        }
+        for (index, row) in rows.query_items.into_iter().enumerate() {
+            tables
+                .insert_query_item(row)
+                .map_err(in_line(names::QUERY_ITEMS_FILE, index + 1))?;
+        }
+        tables.lexicon = Lexicon::build(tables.items.values().map(|item| &item.text));
+        Ok(tables)
+    }
+
+    fn empty(model: String, tables_time: Timestamp, priors: Priors) -> Self {
+        Self {
+            model,
+            tables_time,
+            analyzer: Analyzer::english(),
+            items: HashMap::new(),
+            queries: HashMap::new(),
+            lexicon: Lexicon::default(),
+            priors,
+        }
+    }
+
+    fn insert_item(&mut self, row: ItemRow) -> Result<(), String> {
+        if row.id.is_empty() {
+            return Err("the id is empty".to_owned());
+        }
+        let fields = row.fields.finite();
+        let item = Item {
+            text: AnalysedText::new(&self.analyzer, &fields),
+            fields,
+            history: row.history,
+        };
+        match self.items.insert(row.id.clone(), item) {
+            Some(_) => Err(format!("item {:?} is there twice", row.id)),
+            None => Ok(()),
+        }
+    }
+
+    fn insert_query_item(&mut self, row: QueryItemRow) -> Result<(), String> {
+        if self.analyzer.query_key(&row.query) != row.query {
+            return Err(format!(
+                "query {:?} is not a normalised query key",
+                row.query
+            ));
+        }
+        let items = self.queries.entry(row.query).or_default();
+        match items.insert(row.item.clone(), row.counters) {
+            Some(_) => Err(format!(
+                "item {:?} is there twice under this query",
+                row.item
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// The item with this id.
+    pub fn item(&self, id: &str) -> Option<&Item> {
+        self.items.get(id)
+    }
+
+    /// What was counted under this query key.
+    pub fn query(&self, key: &str) -> Option<&QueryItems> {
+        self.queries.get(key)
+    }
+
+    /// Number of items.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    pub fn analyzer(&self) -> &Analyzer {
+        &self.analyzer
+    }
+
+    pub fn lexicon(&self) -> &Lexicon {
+        &self.lexicon
+    }
+
+    pub fn priors(&self) -> &Priors {
+        &self.priors
+    }
+
+    /// What rows are computed against.
+    pub fn context(&self) -> FeatureContext<'_> {
+        FeatureContext {
+            analyzer: &self.analyzer,
+            lexicon: &self.lexicon,
+            priors: &self.priors,
+        }
+    }
+
+    /// Writes and seals an artifact in an existing, empty folder. The same tables give the same
+    /// bytes, in whatever order they were built.
+    pub fn write(&self, dir: &Path) -> Result<Digest, ArtifactError> {
+        let (items, query_items) = (self.item_rows(), self.query_item_rows());
+        write_file(
+            dir,
+            names::ITEMS_FILE,
+            &to_lines(names::ITEMS_FILE, &items)?,
+        )?;
+        write_file(
+            dir,
+            names::QUERY_ITEMS_FILE,
+            &to_lines(names::QUERY_ITEMS_FILE, &query_items)?,
+        )?;
+        write_file(
+            dir,
+            names::LEXICON_FILE,
+            &to_lines(names::LEXICON_FILE, [&self.lexicon])?,
+        )?;
+        write_file(
+            dir,
+            names::PRIORS_FILE,
+            &to_lines(names::PRIORS_FILE, [self.priors.totals()])?,
+        )?;
+        let manifest = TablesManifest {
+            format_version: MANIFEST_FORMAT,
+            model: self.model.clone(),
+            files: Vec::new(),
+            text: self.analyzer.version(),
+            features_version: FEATURES_VERSION,
+            tables_time: self.tables_time,
+            items: items.len() as u64,
+            query_items: query_items.len() as u64,
+        };
+        Ok(write_artifact(dir, manifest)?.0)
+    }
+
+    fn item_rows(&self) -> Vec<ItemRow> {
+        let row = |(id, item): (&String, &Item)| ItemRow {
+            id: id.clone(),
+            fields: item.fields.clone(),
+            history: item.history,
+        };
+        let mut rows: Vec<ItemRow> = self.items.iter().map(row).collect();
+        rows.sort_by(|a, b| a.id.cmp(&b.id));
+        rows
+    }
+
+    fn query_item_rows(&self) -> Vec<QueryItemRow> {
+        let rows = self.queries.iter().flat_map(|(query, items)| {
+            items.iter().map(|(item, counters)| QueryItemRow {
+                query: query.clone(),
+                item: item.clone(),
+                counters: *counters,
+            })
+        });
+        let mut rows: Vec<QueryItemRow> = rows.collect();
+        rows.sort_by(|a, b| (&a.query, &a.item).cmp(&(&b.query, &b.item)));
+        rows
+    }
+
+    /// Loads tables from their folder, if they are the ones that `expected` names and fit this
+    /// program.
+    pub fn read(dir: &Path, expected: &Digest) -> Result<(Self, TablesManifest), ArtifactError> {
+        let manifest: TablesManifest = read_manifest(dir, expected, &Analyzer::english())?;
+        let files = &manifest.files;
+        let totals: Totals = read_json(dir, files, names::PRIORS_FILE)?;
+        let mut tables = Self::empty(
+            manifest.model.clone(),
+            manifest.tables_time,
+            Priors::from_totals(&totals),
+        );
+        tables.lexicon = read_json(dir, files, names::LEXICON_FILE)?;
+        let items = read_listed(dir, files, names::ITEMS_FILE)?;
+        let items = each_line(names::ITEMS_FILE, &items, |row| tables.insert_item(row))?;
+        check_count(names::ITEMS_FILE, items, manifest.items)?;
+        let pairs = read_listed(dir, files, names::QUERY_ITEMS_FILE)?;
+        let pairs = each_line(names::QUERY_ITEMS_FILE, &pairs, |row| {
+            tables.insert_query_item(row)
+        })?;
+        check_count(names::QUERY_ITEMS_FILE, pairs, manifest.query_items)?;
+        Ok((tables, manifest))
+    }
+}
+
+fn to_lines<T: Serialize>(
+    file: &str,
+    rows: impl IntoIterator<Item = T>,
+) -> Result<Vec<u8>, ArtifactError> {
+    let mut bytes = Vec::new();
+    for row in rows {
+        serde_json::to_writer(&mut bytes, &row)
+            .map_err(|error| ArtifactError::malformed(file, error))?;
+        bytes.push(b'\n');
+    }
+    Ok(bytes)
+}
+
+fn read_json<T: DeserializeOwned>(
+    dir: &Path,
+    files: &[FileEntry],
+    name: &str,
+) -> Result<T, ArtifactError> {
+    let bytes = read_listed(dir, files, name)?;
+    serde_json::from_slice(&bytes).map_err(|error| ArtifactError::malformed(name, error))
+}
+
+/// Hands every line's row to `insert`; returns how many there were.
+fn each_line<T: DeserializeOwned>(
+    file: &str,
+    bytes: &[u8],
+    mut insert: impl FnMut(T) -> Result<(), String>,
+) -> Result<u64, ArtifactError> {
+    let mut count = 0;
+    for (index, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
+        let row = parse_line(line).and_then(&mut insert);
+        row.map_err(in_line(file, index + 1))?;
+        count += 1;
+    }
+    Ok(count)
+}
+
+fn parse_line<T: DeserializeOwned>(line: &[u8]) -> Result<T, String> {
+    let line = line
+        .strip_suffix(b"\n")
+        .ok_or("the last line has no end: the file is cut off")?;
+    if line.len() > MAX_LINE_BYTES {
+        return Err(format!(
+            "has {} bytes, at most {MAX_LINE_BYTES} are read",
+            line.len()
+        ));
+    }
+    serde_json::from_slice(line).map_err(|error| error.to_string())
+}
+
+fn in_line(file: &str, line: usize) -> impl FnOnce(String) -> ArtifactError {
+    move |detail| ArtifactError::Line {
+        file: file.to_owned(),
+        line,
+        detail,
+    }
+}
+
+fn check_count(file: &str, found: u64, expected: u64) -> Result<(), ArtifactError> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(ArtifactError::malformed(
+        file,
+        format!("has {found} lines, the manifest says {expected}"),
+    ))
+}

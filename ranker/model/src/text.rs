@@ -1,0 +1,153 @@
+//! Text analysis. Everything here is part of the artifact's meaning: a change that alters one
+//! output raises [`TEXT_VERSION`], and artifacts of another version are refused.
+
+use rust_stemmers::{Algorithm, Stemmer};
+use searchop_contract::TextVersion;
+use unicode_normalization::UnicodeNormalization;
+
+/// Version of the normaliser and the tokeniser.
+pub const TEXT_VERSION: u32 = 1;
+
+/// Normalises and tokenises text of one language.
+pub struct Analyzer {
+    stemmer: Stemmer,
+    language: &'static str,
+}
+
+impl Analyzer {
+    /// English: Snowball's English stemmer.
+    pub fn english() -> Self {
+        Self {
+            stemmer: Stemmer::create(Algorithm::English),
+            language: "english",
+        }
+    }
+
+    /// What manifests say about this analyser.
+    pub fn version(&self) -> TextVersion {
+        TextVersion {
+            version: TEXT_VERSION,
+            language: self.language.to_owned(),
+        }
+    }
+
+    /// The key under which a query's counters are stored and looked up: Unicode NFKC, lower case,
+    /// runs of white space become one space, none at the ends. Idempotent.
+    pub fn query_key(&self, raw: &str) -> String {
+        let folded = fold(raw);
+        let mut key = String::with_capacity(folded.len());
+        for word in folded.split_whitespace() {
+            if !key.is_empty() {
+                key.push(' ');
+            }
+            key.push_str(word);
+        }
+        key
+    }
+
+    /// Stemmed lower-case words in the order of the text, split at everything that is neither
+    /// letter nor digit.
+    pub fn tokens(&self, text: &str) -> Vec<String> {
+        fold(text)
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .map(|word| self.stemmer.stem(word).into_owned())
+            .collect()
+    }
+}
+
+/// NFKC and lower case. Lower-casing can leave text that NFKC composes further, and the other way
+/// round; the second pass makes the result a fixed point.
+fn fold(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    let once = text.nfkc().collect::<String>().to_lowercase();
+    once.nfkc()
+        .collect::<String>()
+        .to_lowercase()
+        .nfkc()
+        .collect()
+}
+
+/// Distinct three-character windows of `text`, sorted. Each is packed into one integer: a `char`
+/// has 21 bits. Text of one or two characters is its own only window.
+pub(crate) fn trigrams(text: &str) -> Vec<u64> {
+    let pack = |window: &[char]| {
+        window
+            .iter()
+            .fold(0, |packed, &c| packed << 21 | u64::from(u32::from(c)))
+    };
+    let chars: Vec<char> = text.chars().collect();
+    let mut windows: Vec<u64> = match chars.len() {
+        0 => Vec::new(),
+        1 | 2 => vec![pack(&chars)],
+        _ => chars.windows(3).map(pack).collect(),
+    };
+    windows.sort_unstable();
+    windows.dedup();
+    windows
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn one_key_for_the_spellings_of_a_query() {
+        let analyzer = Analyzer::english();
+        for raw in [
+            "Running Shoes",
+            "  running\t shoes\n",
+            "ＲＵＮＮＩＮＧ　shoes",
+            "running\u{a0}shoes",
+        ] {
+            assert_eq!(analyzer.query_key(raw), "running shoes", "{raw:?}");
+        }
+        assert_eq!(analyzer.query_key("Cafe\u{301} ﬁlter"), "café filter");
+        assert_eq!(analyzer.query_key(" \t"), "");
+        assert_ne!(analyzer.query_key("shoe"), analyzer.query_key("shoes"));
+    }
+
+    #[test]
+    fn tokens_are_stems_in_order() {
+        let analyzer = Analyzer::english();
+        assert_eq!(
+            analyzer.tokens("Nike Running-Shoes, (2x)"),
+            ["nike", "run", "shoe", "2x"]
+        );
+        assert_eq!(analyzer.tokens("sports_outdoors"), ["sport", "outdoor"]);
+        assert!(analyzer.tokens("—!?").is_empty());
+    }
+
+    #[test]
+    fn trigrams_are_a_sorted_set() {
+        assert_eq!(trigrams("aaaa").len(), 1);
+        assert_eq!(trigrams("ab").len(), 1);
+        assert!(trigrams("").is_empty());
+        let shoe = trigrams("shoe");
+        assert_eq!(shoe.len(), 2);
+        assert!(shoe.is_sorted());
+    }
+
+    #[test]
+    fn every_character_has_a_stable_key() {
+        let analyzer = Analyzer::english();
+        for c in (0..=0x10_ffff).filter_map(char::from_u32) {
+            let key = analyzer.query_key(&format!("a{c}b {c}"));
+            assert_eq!(analyzer.query_key(&key), key, "{c:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn keys_are_idempotent(raw in "\\PC{0,40}|.{0,20}") {
+            let analyzer = Analyzer::english();
+            let key = analyzer.query_key(&raw);
+            prop_assert_eq!(&analyzer.query_key(&key), &key);
+            prop_assert_eq!(analyzer.tokens(&raw), analyzer.tokens(&key));
+        }
+    }
+}

@@ -11,9 +11,12 @@
 base_packages="ca-certificates gcc-12-base libc6 libgcc-s1 libgomp1 libstdc++6"
 images=$searchop_cache/images
 
-# Its own storage, and copies instead of mounts: nothing is left where buildah keeps images.
+# Copies instead of mounts, and a storage that goes away with the work folder.
 builder() {
-  buildah --root "$work/storage" --runroot "$work/run" --storage-driver vfs "$@"
+  mkdir -p "$work/lib"
+  # Some of what buildah keeps has a fixed place; it sees the work folder there.
+  unshare --mount sh -c 'mount --bind "$0" /var/lib && exec "$@"' "$work/lib" \
+    buildah --root "$work/storage" --runroot "$work/run" --storage-driver vfs "$@"
 }
 
 # unpack_base ROOT: the files of the base packages and nothing else: no shell, no package manager.
@@ -86,8 +89,8 @@ build_image() {
     builder build --quiet --build-arg BASE="oci-archive:$base" --build-arg PROGRAM="$(basename "$program")" \
       --file "$dockerfile" --tag "searchop/$name:dev" "$work/context" >/dev/null
     keep "$archive" "$name" "searchop/$name:dev" docker-archive "docker.io/searchop/$name:dev"
-    echo "cluster: image searchop/$name:dev, $(($(stat -c %s "$archive") / 1000000)) MB" >&2
   fi
+  echo "cluster: image searchop/$name:dev is $(($(stat -c %s "$archive") / 1000000)) MB" >&2
   echo "$archive"
 }
 
@@ -115,11 +118,12 @@ cluster_image() {
   esac
 }
 
+# build_cluster_images: sets cluster_archives.
 build_cluster_images() {
   local name
   use_tools coredns metrics-server s3s-fs
   for name in pause coredns metrics-server s3; do
-    cluster_image "$name" >/dev/null
+    cluster_archives+=("$(cluster_image "$name")")
   done
 }
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Brings a real Kubernetes cluster up, from the programs that tools/build.sh made.
 #
-#   up.sh [--api-only] [--dir DIR]
+#   up.sh [--api-only] [--dir DIR] [--load ARCHIVE]…
 #
 # --api-only: etcd, API server and controller manager on loopback, on free ports. No root needed.
 # Otherwise:  a whole one-node cluster in namespaces of its own, with DNS, metrics, an S3 server
-#             and volumes. Needs root.
+#             and volumes, and the images of each ARCHIVE. Needs root.
 #
 # Everything it writes lies in DIR. "source DIR/env" sets KUBECONFIG, PATH and what the
 # scenarios read; down.sh takes it all away.
@@ -15,11 +15,12 @@ for part in certs machine images addons; do
   source "$cluster_dir/$part.sh"
 done
 
-api_only=no DIR=
+api_only=no DIR= archives=() cluster_archives=()
 while [ $# -gt 0 ]; do
   case $1 in
   --api-only) api_only=yes ;;
   --dir) DIR=${2:?"--dir needs a folder"} && shift ;;
+  --load) archives+=("${2:?"--load needs an archive"}") && shift ;;
   *) fail "unknown option \"$1\"; see the head of \"$0\"" ;;
   esac
   shift
@@ -52,7 +53,7 @@ api_only_up() {
 
 start_runtime() {
   inside "$cluster_dir/node.sh" "$DIR" runtime
-  load_images "$(cluster_image pause)" "$(cluster_image coredns)" "$(cluster_image metrics-server)" "$(cluster_image s3)"
+  load_images "${archives[@]}" "${cluster_archives[@]}"
 }
 
 whole_up() {

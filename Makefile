@@ -1,0 +1,113 @@
+# Caches lie outside the checkout: a fresh clone finds dependencies, programs of the test
+# cluster and images built.
+export SEARCHOP_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/searchop
+CLUSTER := tests/e2e/cluster
+
+# Two target folders: the trainer's polars is built for the trainer alone, so another crate's
+# features never rebuild it, and both build at once.
+TRAINER_TARGET   := $(SEARCHOP_CACHE)/target/trainer
+WORKSPACE_TARGET := $(SEARCHOP_CACHE)/target/workspace
+trainer   = MAKEFLAGS= CARGO_TARGET_DIR=$(TRAINER_TARGET) cargo $(1) --locked --release --package searchop-trainer
+workspace = MAKEFLAGS= CARGO_TARGET_DIR=$(WORKSPACE_TARGET) cargo $(1) --locked --release --workspace --exclude searchop-trainer
+e2e       = MAKEFLAGS= CARGO_TARGET_DIR=$(WORKSPACE_TARGET) cargo test --locked --release --package searchop-e2e
+
+# cmake where the system's is too old; the programs, for local mode and the tests.
+export PATH := $(SEARCHOP_CACHE)/cmake/bin:$(WORKSPACE_TARGET)/release:$(TRAINER_TARGET)/release:$(PATH)
+export SEARCHOP_OPERATOR_BIN := $(WORKSPACE_TARGET)/release/searchop-operator
+
+.DEFAULT_GOAL := help
+.PHONY: help
+help: ## Show the targets
+	@awk -F ': .*## ' '/^[a-z0-9-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: setup-build build ## Train, judge and serve the sample on this machine, until Ctrl-C
+	@echo "searchop is $(WORKSPACE_TARGET)/release/searchop"
+	@searchop local up -f config/samples/rankingmodel.yaml
+
+.PHONY: test
+test: ## Everything that CI runs, a real cluster included (root)
+	@.ci/test
+
+.PHONY: setup-build setup
+setup-build: ; @$(CLUSTER)/setup.sh build
+setup: ## Install what is missing
+	@$(CLUSTER)/setup.sh cluster
+
+.PHONY: build build-trainer build-workspace
+build: build-trainer build-workspace ## Build the programs
+build-trainer: ; $(call trainer,build)
+build-workspace: ; $(call workspace,build)
+
+.PHONY: fmt
+fmt: ## Check the formatting
+	cargo fmt --all --check
+
+# A wrapper of the workspace's crates alone: dependencies are built once, for lints and programs.
+LINT := RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/.ci/clippy
+.PHONY: lint lint-trainer lint-workspace
+lint: lint-trainer lint-workspace ## Run clippy; any warning fails
+lint-trainer: ; $(LINT) $(call trainer,build) --all-targets
+lint-workspace: ; $(LINT) $(call workspace,build) --all-targets
+
+.PHONY: unit unit-trainer unit-workspace
+unit: unit-workspace unit-trainer ## Tests beside the code
+unit-trainer: ; $(call trainer,test) --lib --bins
+unit-workspace: ; $(call workspace,test) --lib --bins
+
+# The e2e crate's test programs need a cluster.
+.PHONY: integration integration-trainer integration-workspace
+integration: integration-trainer integration-workspace ## Tests of whole programs on real files
+integration-trainer: build-trainer ; $(call trainer,test) --test '*'
+integration-workspace: build ; $(call workspace,test) --exclude searchop-e2e --test '*'
+
+.PHONY: crds crds-check
+crds: build-workspace ## Write crds/ from the types
+	@rm -f crds/*.yaml && mkdir -p crds
+	@searchop-operator crd | .ci/split-crds crds
+crds-check: build-workspace ## Fail where crds/ is not what the types say
+	@new=$$(mktemp -d) && trap 'rm -r "$$new"' EXIT && searchop-operator crd | .ci/split-crds "$$new" \
+		&& diff -r "$$new" crds || { echo 'crds/ is not what the types say; run "make crds"' >&2; exit 1; }
+
+.PHONY: tools
+tools: ## Build the programs of the test cluster
+	@$(CLUSTER)/tools/build.sh
+
+IMAGES := operator trainer ranker probe
+image-operator = $(WORKSPACE_TARGET)/release/searchop-operator
+image-ranker   = $(WORKSPACE_TARGET)/release/searchop-ranker
+image-probe    = $(WORKSPACE_TARGET)/release/searchop-probe
+image-trainer  = $(TRAINER_TARGET)/release/searchop-trainer
+.PHONY: images
+images: build ## Build the images; prints their archives
+	@mkdir -p $(SEARCHOP_CACHE)/images
+	@$(foreach name,$(IMAGES),$(CLUSTER)/images.sh build $(name) $(image-$(name)) &&) true
+
+.PHONY: cluster-up cluster-down
+cluster-up: images tools ## Start a cluster with the images in it (root)
+	@$(CLUSTER)/up.sh $(foreach name,$(IMAGES),--load "$$($(CLUSTER)/images.sh build $(name) $(image-$(name)))")
+cluster-down: ## Take it away
+	@$(CLUSTER)/down.sh
+
+.PHONY: e2e-api e2e
+e2e-api: build-workspace tools ## Scenarios on an API server with its controllers
+	@$(CLUSTER)/with.sh --api-only -- $(e2e) --test api -- --test-threads=4
+e2e: images tools ## Scenarios on a whole cluster (root)
+	@$(CLUSTER)/with.sh $(foreach name,$(IMAGES),--load "$$($(CLUSTER)/images.sh build $(name) $(image-$(name)))") \
+		-- $(e2e) --test cluster -- --test-threads=2
+
+# Not part of "make test": needs Docker, kind, kubectl and Helm.
+KIND := kind-searchop
+.PHONY: kind-up kind-load kind-e2e kind-down
+kind-up: ## Start a kind cluster
+	kind create cluster --name searchop --config $(CLUSTER)/kind.yaml
+kind-load: build ## Build the images with Docker and load them into kind
+	@mkdir -p $(SEARCHOP_CACHE)/kind
+	@$(foreach name,$(IMAGES),cp $(image-$(name)) $(SEARCHOP_CACHE)/kind/ && docker build --quiet --file Dockerfile \
+		--build-arg PROGRAM=$(notdir $(image-$(name))) --tag searchop/$(name):dev $(SEARCHOP_CACHE)/kind \
+		&& kind load docker-image --name searchop searchop/$(name):dev &&) true
+kind-e2e: ## Scenarios on kind
+	kubectl config use-context $(KIND)
+	KUBECONFIG=$${KUBECONFIG:-$$HOME/.kube/config} $(e2e) --test cluster -- --test-threads=2
+kind-down: ## Delete the kind cluster
+	kind delete cluster --name searchop

@@ -254,5 +254,3 @@ fn columns(log: &EventLog, lists: &HashMap<u32, List>) -> PolarsResult<DataFrame
     )
 }
 
-#[cfg(test)]
-mod tests;

@@ -6,7 +6,7 @@ use searchop_model::item::ItemFields;
 use super::{
     draw::{Draw, Purpose, exp, logistic},
     vocabulary::{
-        ADJECTIVES, AUDIENCES, COLOURS, KINDS, Kind, PLACES, SERIES, SIZES, Style, TOPS, tier,
+        ADJECTIVES, AUDIENCES, BRANDS, COLOURS, KINDS, Kind, PLACES, SERIES, SIZES, Style, TOPS, tier,
     },
 };
 use crate::data::Product;
@@ -55,7 +55,7 @@ impl Item {
 
     /// How much shoppers who want such a thing want this one, in (0, 1): good and not too dear.
     pub fn appeal(&self) -> f64 {
-        logistic(1.2 * self.quality - 1.2 * self.dearness - 0.2)
+        logistic(2.0 * self.quality - 1.5 * self.dearness - 1.5)
     }
 }
 
@@ -100,7 +100,7 @@ impl Assortment {
             (draw.unit() * draw.unit() * kinds as f64) as usize
         };
         let about = &KINDS[kind];
-        let brand = draw.below(TOPS[0].brands.len());
+        let brand = draw.below(BRANDS[0].len());
         let tier = f64::from(tier(brand));
         let feature = draw.below(about.features.len());
         let audience = (about.style == Style::Worn && draw.chance(0.85)).then(|| draw.below(AUDIENCES.len()));
@@ -109,7 +109,7 @@ impl Assortment {
         let quality = 0.35 * tier + draw.normal();
         let dearness = 0.45 * tier + 0.3 * draw.normal();
         let fame = 0.4 * quality - 0.2 * dearness + 0.8 * draw.normal();
-        let parts = Parts { kind: about, brand: TOPS[kind % TOPS.len()].brands[brand], feature, audience, colour };
+        let parts = Parts { kind: about, brand: BRANDS[kind % TOPS.len()][brand], feature, audience, colour };
         let title = parts.title(&mut draw);
         let description = (!draw.chance(0.03)).then(|| parts.description(&mut draw));
         Item {
@@ -147,7 +147,7 @@ impl Assortment {
             fields: ItemFields {
                 title: Some(item.title.clone()),
                 description: item.description.clone(),
-                brand: Some(TOPS[item.top()].brands[item.brand].to_owned()),
+                brand: Some(BRANDS[item.top()][item.brand].to_owned()),
                 category: Some(item.kind().path.to_owned()),
                 price: Some(item.price),
                 rating: (rating_count > 0.0).then(|| (rating * 10.0).round() / 10.0),

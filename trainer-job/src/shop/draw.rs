@@ -53,8 +53,8 @@ impl Draw {
         ((u128::from(self.bits()) * count as u128) >> 64) as usize
     }
 
-    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.below(from.len())]
+    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())]
     }
 
     /// Standard normal to within what can be told apart here: the sum of twelve uniform numbers.

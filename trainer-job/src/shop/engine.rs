@@ -10,7 +10,7 @@ use super::{
     vocabulary::TOPS,
 };
 
-const NOISE: f64 = 1.1;
+const NOISE: f64 = 1.5;
 
 /// All items that are sold in a window, found by their top category.
 pub struct Engine {

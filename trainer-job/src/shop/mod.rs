@@ -170,5 +170,3 @@ impl Days {
     }
 }
 
-#[cfg(test)]
-mod tests;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::{
     assortment::{Assortment, Item, words},
     draw::{Draw, Purpose, cumulative, exp},
-    vocabulary::{AUDIENCES, CHEAP_WORDS, COLOURS, KINDS, PREMIUM_WORDS, Style, TOPS, tier},
+    vocabulary::{AUDIENCES, BRANDS, CHEAP_WORDS, COLOURS, KINDS, PREMIUM_WORDS, Style, TOPS, tier},
 };
 
 /// What a shopper has in mind.
@@ -87,9 +87,11 @@ impl Population {
         let mut texts = HashSet::new();
         for index in 0..20 * wanted as i64 {
             let mut draw = Draw::new(shop.seed, Purpose::Query, index);
-            let query = compose(shop, &mut draw, 0.05);
-            // Short queries are the frequent ones, by and large.
-            let rank = query.words.len() as f64 + 1.2 * draw.normal() + 0.03 * query.intent.kind as f64;
+            let misspelt = draw.chance(0.05);
+            let query = compose(shop, &mut draw, misspelt);
+            // By and large, frequent queries are short and spelt right.
+            let words = query.text.split(' ').count() as f64 + if misspelt { 2.0 } else { 0.0 };
+            let rank = words + draw.normal() + 0.03 * query.intent.kind as f64;
             if texts.insert(query.text.clone()) {
                 ranked.push((rank, query));
             }
@@ -123,8 +125,8 @@ impl Population {
     }
 }
 
-/// A new query, misspelt with the given probability.
-pub fn compose(shop: Assortment, draw: &mut Draw, misspelt: f64) -> Query {
+/// A new query.
+pub fn compose(shop: Assortment, draw: &mut Draw, misspelt: bool) -> Query {
     let kind = (draw.unit().sqrt() * draw.unit() * shop.kinds() as f64) as usize;
     let about = &KINDS[kind];
     let worn = about.style == Style::Worn;
@@ -134,7 +136,7 @@ pub fn compose(shop: Assortment, draw: &mut Draw, misspelt: f64) -> Query {
         feature: draw.chance(0.4).then(|| draw.below(about.features.len())),
         audience: (worn && draw.chance(0.4)).then(|| draw.below(AUDIENCES.len())),
         colour: (coloured && draw.chance(0.13)).then(|| draw.below(COLOURS.len())),
-        brand: draw.chance(0.15).then(|| draw.below(TOPS[0].brands.len())),
+        brand: draw.chance(0.15).then(|| draw.below(BRANDS[0].len())),
         price: match draw.unit() {
             u if u < 0.06 => Some(PriceWish::Cheap),
             u if u < 0.1 => Some(PriceWish::Premium),
@@ -144,7 +146,7 @@ pub fn compose(shop: Assortment, draw: &mut Draw, misspelt: f64) -> Query {
     phrase(intent, draw, misspelt)
 }
 
-fn phrase(intent: Intent, draw: &mut Draw, misspelt: f64) -> Query {
+fn phrase(intent: Intent, draw: &mut Draw, misspelt: bool) -> Query {
     let about = &KINDS[intent.kind];
     let mut parts: Vec<(&str, f64)> = Vec::new();
     match intent.price {
@@ -152,7 +154,7 @@ fn phrase(intent: Intent, draw: &mut Draw, misspelt: f64) -> Query {
         Some(PriceWish::Premium) => parts.push((draw.pick(&PREMIUM_WORDS), 0.0)),
         None => {}
     }
-    parts.extend(intent.brand.map(|brand| (TOPS[intent.kind % TOPS.len()].brands[brand], 2.0)));
+    parts.extend(intent.brand.map(|brand| (BRANDS[intent.kind % TOPS.len()][brand], 2.0)));
     parts.extend(intent.colour.map(|colour| (COLOURS[colour], 1.0)));
     parts.extend(intent.feature.map(|feature| (about.features[feature], 1.4)));
     parts.push((about.noun, 2.2));
@@ -167,7 +169,7 @@ fn phrase(intent: Intent, draw: &mut Draw, misspelt: f64) -> Query {
     if draw.chance(0.08) && text.ends_with('s') && intent.audience.is_none() {
         text.pop();
     }
-    if draw.chance(misspelt) {
+    if misspelt {
         text = misspell(&text, draw);
     }
     Query { text, intent, words: weighed }
@@ -205,7 +207,7 @@ pub fn grade(intent: &Intent, item: &Item) -> (u8, f64) {
 /// How much weight `dearness` has for a shopper of a price class: −1, 0 or 1.
 pub fn price_taste(class: i32, dearness: f64) -> f64 {
     let miss = dearness - 0.5 * f64::from(class);
-    exp(-1.5 * miss * miss)
+    exp(-0.8 * miss * miss)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use super::{
     draw::{Draw, Purpose, cumulative},
     engine::Engine,
     queries::{Population, Query, compose, price_taste},
-    vocabulary::TOPS,
+    vocabulary::{BRANDS, TOPS},
 };
 use crate::data::{Action, DAY_MS};
 
@@ -72,7 +72,7 @@ impl<'a> Visitors<'a> {
                 Shopper {
                     price_class: draw.below(3) as i32 - 1,
                     top: draw.below(TOPS.len()),
-                    brand: draw.below(TOPS[0].brands.len()),
+                    brand: draw.below(BRANDS[0].len()),
                 }
             })
             .collect();
@@ -107,7 +107,8 @@ impl<'a> Visitors<'a> {
         let regular = (draw.unit() * draw.unit() * SHOPPERS as f64) as usize;
         let shopper = self.shoppers[regular];
         let query = if draw.chance(FRESH_SHARE) {
-            compose(self.shop, draw, 0.2)
+            let misspelt = draw.chance(0.2);
+            compose(self.shop, draw, misspelt)
         } else if draw.chance(0.4) {
             self.queries.within(shopper.top, draw).clone()
         } else {
@@ -131,7 +132,7 @@ impl<'a> Visitors<'a> {
         if item.brand == shopper.brand {
             wish *= 1.4;
         }
-        (1.1 * wish + 0.004).min(0.9)
+        (1.2 * wish + 0.003).min(0.9)
     }
 }
 
@@ -177,7 +178,7 @@ impl ShownList {
     fn look_through(&mut self, draw: &mut Draw, wish: impl Fn(usize) -> f64) {
         let mut time = self.time_ms;
         for place in 0..self.places.len() {
-            let looks = 1.0 / (1.0 + 0.35 * place as f64).sqrt();
+            let looks = 1.0 / (1.0 + 0.2 * place as f64).sqrt();
             let wish = wish(self.places[place]);
             if !draw.chance(looks * wish) {
                 continue;
@@ -189,7 +190,7 @@ impl ShownList {
                 self.push(Action::Click, time + draw.between(40.0, 600.0) as i64, place, position);
             }
             let bought = self.after_click(draw, &mut time, place, wish);
-            if bought || draw.chance(0.2) {
+            if bought || draw.chance(0.1) {
                 break;
             }
         }

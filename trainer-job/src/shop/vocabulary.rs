@@ -26,21 +26,10 @@ pub struct Kind {
 }
 
 impl Kind {
-    pub fn top(&self) -> &'static str {
-        self.path.split('/').next().unwrap_or(self.path)
-    }
-
     /// The path without its last part.
     pub fn parent(&self) -> &'static str {
         self.path.rsplit_once('/').map_or(self.path, |(parent, _)| parent)
     }
-}
-
-/// A top category and its brands. The place of a brand decides its tier, see [`tier`].
-#[derive(Debug)]
-pub struct Top {
-    pub name: &'static str,
-    pub brands: [&'static str; 8],
 }
 
 /// −1 cheap, 0 usual, 1 premium.
@@ -60,17 +49,23 @@ const fn kind(
 
 use Style::{Book, Coloured, Packed, Worn};
 
-pub const TOPS: [Top; 10] = [
-    Top { name: "electronics", brands: ["Voltan", "Pixara", "Auralis", "Kordex", "Teqmo", "Lumetra", "Zenivox", "Orbiton"] },
-    Top { name: "home_kitchen", brands: ["Casavella", "Budgio", "Hearthen", "Mondella", "Plainly", "Stovara", "Argentine & Vale", "Kettlow"] },
-    Top { name: "fashion", brands: ["Marlowe Lane", "Basiq", "Ostrava Atelier", "Denmoor", "Tessaly", "Northfold", "Vionne", "Calderon"] },
-    Top { name: "sports_outdoors", brands: ["Nimbra", "Sportivo", "Altimara", "Trekona", "Runlo", "Peakfield", "Veltor", "Stridewell"] },
-    Top { name: "beauty", brands: ["Florelle", "Purio", "Maison Cyrene", "Dermelle", "Savonette", "Botanique Nine", "Lumiara", "Oleane"] },
-    Top { name: "toys", brands: ["Brickaroo", "Funlo", "Waldmeister", "Pipkin", "Toyzo", "Puzzlewick", "Kinderforge", "Jollybox"] },
-    Top { name: "books", brands: ["Ondelle Press", "Pennyleaf", "Harrow & Finch", "Bluegate", "Quickread", "Lanternhouse", "Marchbank", "Tidewater"] },
-    Top { name: "grocery", brands: ["Ferrow", "Valuva", "Terra Nonna", "Millstone", "Daypack", "Greenharrow", "Alpenhof", "Bellacorte"] },
-    Top { name: "garden", brands: ["Verdano", "Rootly", "Hortensis", "Greenspade", "Gardino", "Fieldmark", "Thornbury", "Mossandra"] },
-    Top { name: "pet_supplies", brands: ["Pawlina", "Snoutly", "Royal Fjord", "Whiskerby", "Petzo", "Furnwell", "Nobelhund", "Tailwind"] },
+/// Top categories; kind number n belongs to category n mod 10.
+pub const TOPS: [&str; 10] = [
+    "electronics", "home_kitchen", "fashion", "sports_outdoors", "beauty", "toys", "books", "grocery", "garden", "pet_supplies",
+];
+
+/// Brands of each top category; the place decides the tier, see [`tier`].
+pub const BRANDS: [[&str; 8]; TOPS.len()] = [
+    ["Voltan", "Pixara", "Auralis", "Kordex", "Teqmo", "Lumetra", "Zenivox", "Orbiton"],
+    ["Casavella", "Budgio", "Hearthen", "Mondella", "Plainly", "Stovara", "Argentine & Vale", "Kettlow"],
+    ["Marlowe Lane", "Basiq", "Ostrava Atelier", "Denmoor", "Tessaly", "Northfold", "Vionne", "Calderon"],
+    ["Nimbra", "Sportivo", "Altimara", "Trekona", "Runlo", "Peakfield", "Veltor", "Stridewell"],
+    ["Florelle", "Purio", "Maison Cyrene", "Dermelle", "Savonette", "Botanique Nine", "Lumiara", "Oleane"],
+    ["Brickaroo", "Funlo", "Waldmeister", "Pipkin", "Toyzo", "Puzzlewick", "Kinderforge", "Jollybox"],
+    ["Ondelle Press", "Pennyleaf", "Harrow & Finch", "Bluegate", "Quickread", "Lanternhouse", "Marchbank", "Tidewater"],
+    ["Ferrow", "Valuva", "Terra Nonna", "Millstone", "Daypack", "Greenharrow", "Alpenhof", "Bellacorte"],
+    ["Verdano", "Rootly", "Hortensis", "Greenspade", "Gardino", "Fieldmark", "Thornbury", "Mossandra"],
+    ["Pawlina", "Snoutly", "Royal Fjord", "Whiskerby", "Petzo", "Furnwell", "Nobelhund", "Tailwind"],
 ];
 
 pub const COLOURS: [&str; 8] = ["Black", "White", "Blue", "Red", "Green", "Grey", "Pink", "Yellow"];
@@ -171,7 +166,7 @@ mod tests {
         let paths: HashSet<&str> = KINDS.iter().map(|kind| kind.path).collect();
         assert_eq!((nouns.len(), paths.len()), (KINDS.len(), KINDS.len()));
         for (place, kind) in KINDS.iter().enumerate() {
-            assert_eq!(kind.top(), TOPS[place % TOPS.len()].name, "{}", kind.path);
+            assert!(kind.path.starts_with(TOPS[place % TOPS.len()]), "{}", kind.path);
         }
     }
 }

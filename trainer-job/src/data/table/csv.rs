@@ -65,6 +65,7 @@ fn next_line<R: Read>(
     record: &mut ByteRecord,
     rows: &Rows<'_, '_>,
 ) -> Result<Option<u64>, TrainError> {
+    let unread = reader.position().line();
     let more = reader.read_byte_record(record).map_err(|error| match error.into_kind() {
         csv::ErrorKind::Io(error) => damaged(rows.file, &error),
         other => TrainError::data(format!("{}: {other:?}", rows.file.name)),
@@ -73,7 +74,8 @@ fn next_line<R: Read>(
         return Ok(None);
     }
     let inside = record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
-    Ok(Some((reader.position().line() - 1).saturating_sub(inside).max(1)))
+    // A quote that is never closed swallows the last line feed too.
+    Ok(Some((reader.position().line() - 1).saturating_sub(inside).max(unread)))
 }
 
 enum End {

@@ -1,0 +1,174 @@
+//! Whole runs on a small shop.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use searchop_contract::{Digest, Metric, Published, Reference, ReferenceModel, TrainingJob, names};
+use searchop_model::{artifact::read_model, bundle::Bundle};
+use searchop_trainer::{
+    boosting,
+    error::TrainError,
+    progress::Progress,
+    run::{self, ModelReport, Outcome},
+};
+
+use super::shops::small_job;
+
+fn run(job: &TrainingJob) -> Result<Outcome, TrainError> {
+    let work = tempfile::tempdir().unwrap();
+    run::run(job, work.path(), &Progress::silent())
+}
+
+fn published(outcome: &Outcome) -> Published {
+    outcome.report.published.clone().unwrap()
+}
+
+fn named(published: &Published) -> ReferenceModel {
+    ReferenceModel { digest: published.digest.clone(), tables_digest: published.tables_digest.clone() }
+}
+
+fn stored(store: &Path, folder: &str) -> BTreeSet<String> {
+    let names = fs::read_dir(store.join(folder)).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.collect()
+}
+
+fn dir(store: &Path, folder: &str, digest: &Digest) -> std::path::PathBuf {
+    store.join(folder).join(digest.hex())
+}
+
+#[test]
+fn the_same_data_give_the_same_digests_whatever_is_served_or_measured() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let first = run(&small_job(one.path())).unwrap();
+    assert_eq!(run(&small_job(two.path())).unwrap(), first, "another store");
+    assert_eq!(run(&small_job(one.path())).unwrap(), first, "a repeat where it is published already");
+
+    let mut later = small_job(one.path());
+    later.version = 2;
+    later.as_of_time = "2026-11-24T23:00:00Z".parse().unwrap();
+    later.reference = Some(named(&published(&first)));
+    later.evaluation.measures.truncate(2);
+    let second = run(&later).unwrap();
+    assert_eq!(published(&second), published(&first));
+    // Against itself there is no difference.
+    let measurement = &second.report.measurements[1];
+    assert_eq!(measurement.candidate, measurement.reference);
+    assert_eq!((measurement.low, measurement.high), (Some(0.0), Some(0.0)));
+    assert!(!measurement.holdout_overlap);
+}
+
+#[test]
+fn what_is_published_loads_and_says_what_it_is() {
+    let store = tempfile::tempdir().unwrap();
+    let outcome = run(&small_job(store.path())).unwrap();
+    let published = published(&outcome);
+    let model_dir = dir(store.path(), names::MODELS_FOLDER, &published.digest);
+    let tables_dir = dir(store.path(), names::TABLES_FOLDER, &published.tables_digest);
+    let bundle = Bundle::open(&model_dir, &published.digest, &tables_dir, &published.tables_digest).unwrap();
+    assert_eq!(published.trained_through_time.to_string(), "2026-11-17T00:00:00Z");
+    assert_eq!(published.tables_time.to_string(), "2026-11-24T00:00:00Z");
+    assert_eq!(bundle.model.manifest.trained_through_time, published.trained_through_time);
+    assert_eq!(bundle.tables_manifest.tables_time, published.tables_time);
+
+    let report: ModelReport = serde_json::from_slice(&fs::read(model_dir.join(names::REPORT_FILE)).unwrap()).unwrap();
+    assert_eq!(report.gate.from, "2026-11-17");
+    assert_eq!(report.rankers.rankers.len(), 4);
+    assert_eq!(report.trees, bundle.model.manifest.trees);
+    assert!(report.lists.train > report.lists.valid && report.lists.valid > 0);
+    for file in [names::MLMODEL_FILE, names::IMPORTANCE_FILE, names::GOLDEN_FILE] {
+        assert!(model_dir.join(file).exists(), "{file}");
+    }
+
+    let own = &outcome.report.measurements[0];
+    assert!(own.low.unwrap() < own.candidate.unwrap() && own.candidate.unwrap() < own.high.unwrap());
+    // Nothing is served yet, so there is nothing to compare with.
+    let served = &outcome.report.measurements[1];
+    assert_eq!((served.candidate, served.reference, served.low), (own.candidate, None, None));
+    assert!(serde_json::to_vec(&outcome.report).unwrap().len() <= 4096);
+}
+
+#[test]
+fn the_golden_sample_is_scored_alike_by_lightgbm() {
+    let store = tempfile::tempdir().unwrap();
+    let published = published(&run(&small_job(store.path())).unwrap());
+    let model_dir = dir(store.path(), names::MODELS_FOLDER, &published.digest);
+    let model = read_model(&model_dir, &published.digest).unwrap();
+    let text = fs::read_to_string(model_dir.join(names::MODEL_FILE)).unwrap();
+    let golden = &model.golden.rows;
+    assert!((40..=50).contains(&golden.len()), "{}", golden.len());
+    let columns = model.manifest.features.len();
+    let values: Vec<f32> = golden.iter().flat_map(|row| row.row()).collect();
+    assert!(values.iter().any(|value| value.is_nan()));
+    for (row, score) in golden.iter().zip(boosting::predict(&text, &values, columns).unwrap()) {
+        assert!((row.score - score).abs() < 1e-9, "{} / {}: {} and {score}", row.query, row.item, row.score);
+    }
+}
+
+#[test]
+fn a_published_model_can_be_measured_again_without_training() {
+    let store = tempfile::tempdir().unwrap();
+    let mut job = small_job(store.path());
+    let first = run(&job).unwrap();
+    job.parameters.num_iterations = 3;
+    job.keep = vec![published(&first).digest];
+    let other = run(&job).unwrap();
+    assert_ne!(published(&other).digest, published(&first).digest);
+
+    let mut again = small_job(store.path());
+    again.evaluate_only = Some(named(&published(&first)));
+    again.reference = Some(named(&published(&other)));
+    let measured = run(&again).unwrap();
+    assert_eq!(published(&measured), published(&first));
+    let figure = |outcome: &Outcome, index: usize| outcome.report.measurements[index].candidate;
+    assert_eq!(figure(&measured, 0), figure(&first, 0));
+    let served = &measured.report.measurements[1];
+    assert_eq!(served.measure.against, Some(Reference::Served));
+    assert_eq!(served.reference, figure(&other, 0));
+    assert!(served.low.unwrap() < served.high.unwrap());
+}
+
+#[test]
+fn a_served_model_that_saw_the_held_out_days_is_told() {
+    let store = tempfile::tempdir().unwrap();
+    let mut job = small_job(store.path());
+    let served = run(&job).unwrap();
+    // Three days more are held out now.
+    job.evaluation.holdout_days = 10;
+    job.reference = Some(named(&published(&served)));
+    let outcome = run(&job).unwrap();
+    let overlaps: Vec<bool> = outcome.report.measurements.iter().map(|one| one.holdout_overlap).collect();
+    assert_eq!(overlaps, [false, true, false, false, false]);
+}
+
+#[test]
+fn pruning_keeps_what_is_named() {
+    let store = tempfile::tempdir().unwrap();
+    let mut job = small_job(store.path());
+    let mut versions = Vec::new();
+    for iterations in [2, 3, 4, 5] {
+        job.parameters.num_iterations = iterations;
+        job.keep = versions.clone();
+        versions.push(published(&run(&job).unwrap()).digest);
+    }
+    let hex = |digests: &[&Digest]| digests.iter().map(|digest| digest.hex().to_owned()).collect::<BTreeSet<_>>();
+    assert_eq!(stored(store.path(), names::MODELS_FOLDER), hex(&versions.iter().collect::<Vec<_>>()));
+
+    // Version 2 is served, version 1 is kept, versions 3 and 4 are nobody's.
+    let tables = stored(store.path(), names::TABLES_FOLDER);
+    job.parameters.num_iterations = 6;
+    job.keep = vec![versions[0].clone()];
+    let tables_digest = format!("sha256:{}", tables.first().unwrap()).parse().unwrap();
+    job.reference = Some(ReferenceModel { digest: versions[1].clone(), tables_digest });
+    let newest = published(&run(&job).unwrap()).digest;
+    assert_eq!(stored(store.path(), names::MODELS_FOLDER), hex(&[&versions[0], &versions[1], &newest]));
+    assert_eq!(stored(store.path(), names::TABLES_FOLDER), tables);
+}
+
+#[test]
+fn too_long_a_holdout_is_refused() {
+    let store = tempfile::tempdir().unwrap();
+    let mut job = small_job(store.path());
+    job.evaluation.holdout_days = 29;
+    let error = run(&job).unwrap_err();
+    assert!(matches!(error, TrainError::Data(_)) && error.to_string().contains("holdoutDays is 29"), "{error}");
+    assert_eq!(job.evaluation.measures[0].metric, Metric::NDCG);
+}

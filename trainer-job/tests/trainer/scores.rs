@@ -1,0 +1,59 @@
+//! LightGBM and the reader that serves give the same scores to the last bit.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use searchop_contract::BoostingParameters;
+use searchop_model::forest::Forest;
+use searchop_trainer::boosting::{self, Groups, Settings, Trained};
+
+const COLUMNS: usize = 8;
+
+/// Values of several scales with missing ones, zeros and repeats.
+fn value(rng: &mut ChaCha8Rng, column: usize) -> f32 {
+    match rng.random_range(0..10) {
+        0 => f32::NAN,
+        1 => 0.0,
+        2 => rng.random_range(0..4) as f32,
+        _ => rng.random_range(-1.0_f32..1.0) * 10_f32.powi(column as i32 * 3 - 10),
+    }
+}
+
+fn groups(lists: usize, seed: u64) -> Groups {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut groups = Groups { columns: COLUMNS, ..Groups::default() };
+    for _ in 0..lists {
+        let size = rng.random_range(2..12);
+        for _ in 0..size {
+            let row: Vec<f32> = (0..COLUMNS).map(|column| value(&mut rng, column)).collect();
+            let wanted = row[3].is_nan() as i32 + (row[4] > 0.0) as i32 + (row[0] == 0.0) as i32;
+            groups.labels.push(wanted as f32);
+            groups.values.extend(row);
+        }
+        groups.sizes.push(size);
+    }
+    groups
+}
+
+fn trained() -> Trained {
+    let features: Vec<String> = (0..COLUMNS).map(|column| format!("f{column}")).collect();
+    let parameters = BoostingParameters { num_iterations: 120, min_data_in_leaf: 5, ..BoostingParameters::default() };
+    let settings = Settings { parameters: &parameters, features: &features, threads: 1 };
+    boosting::train(&groups(400, 1), &groups(100, 2), &settings, |_, _| {}).unwrap()
+}
+
+#[test]
+fn lightgbm_and_the_forest_agree_bit_for_bit() {
+    let model = trained();
+    assert!(model.trees > 5, "{}", model.trees);
+    let forest = Forest::parse(model.text.as_bytes()).unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let mut values: Vec<f32> = (0..4_000 * COLUMNS).map(|index| value(&mut rng, index % COLUMNS)).collect();
+    values.extend([f32::NAN; COLUMNS]);
+    values.extend([f32::MAX; COLUMNS]);
+    values.extend([f32::NEG_INFINITY; COLUMNS]);
+    values.extend([-0.0; COLUMNS]);
+    let expected = boosting::predict(&model.text, &values, COLUMNS).unwrap();
+    for (row, expected) in values.chunks_exact(COLUMNS).zip(expected) {
+        assert_eq!(forest.score(row).to_bits(), expected.to_bits(), "{row:?}");
+    }
+}

@@ -8,6 +8,23 @@
 //! only them; the executor stores them and plans again. Where no new fact follows, the plan holds
 //! the actions that make the world match the facts, each safe to repeat.
 
+pub mod conditions;
+mod cron;
+pub mod gate;
+pub mod history;
+mod job;
 mod plan;
+mod retrain_request;
+pub mod run;
+mod schedule;
+#[cfg(test)]
+mod testing;
+mod time;
+mod train_hash;
 
-pub use plan::{Action, JobRequest, Note, NoteType, ObservedJob, ObservedServing, Observed, Plan, plan};
+pub use cron::{Cron, CronError};
+pub use job::{JobError, Places, job_name, training_job};
+pub use plan::{Action, JobRequest, Note, NoteType, Observed, ObservedJob, ObservedServing, Plan, plan};
+pub use retrain_request::{RequestError, RetrainRequest};
+pub use schedule::{ObservedModel, ObservedSchedule, SchedulePlan, plan_schedule};
+pub use train_hash::train_hash;

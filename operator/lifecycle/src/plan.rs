@@ -1,6 +1,12 @@
 use jiff::Timestamp;
-use searchop_api::{RankingModelSpec, RankingModelStatus};
+use searchop_api::{Candidate, Outcome, RankingModelSpec, RankingModelStatus, Run};
 use searchop_contract::{Digest, FailureReason, TrainingReport};
+
+use crate::{
+    conditions,
+    run::{self, digests},
+    time::whole_seconds,
+};
 
 /// Everything the plan may know of one model.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,7 +18,8 @@ pub struct Observed {
     pub status: RankingModelStatus,
     /// Value of the annotation `searchop.io/retrain-requested`, if there is one.
     pub retrain_request: Option<String>,
-    /// The Job of `status.run` with its current evaluation number, if it exists.
+    /// The Job of `status.run` with its current evaluation and attempt numbers, if it exists; see
+    /// [`crate::job_name`].
     pub job: Option<ObservedJob>,
     /// The pods that answer.
     pub serving: ObservedServing,
@@ -43,7 +50,8 @@ pub enum ObservedJob {
 pub struct ObservedServing {
     /// Digests (model, tables) that the Deployment's template names; `None` where there is none.
     pub target: Option<(Digest, Digest)>,
-    /// Every pod of the newest template is ready and no older one is left.
+    /// The template is what the current spec asks for, every pod of it is ready and no older one is
+    /// left.
     pub settled: bool,
     /// The newest template did not get ready within its deadline; in words.
     pub stuck: Option<String>,
@@ -72,6 +80,8 @@ pub struct JobRequest {
     pub version: i32,
     /// 0 trains; n > 0 only measures the candidate again.
     pub evaluation: i32,
+    /// Start-overs since a report was lost; part of the Job's name.
+    pub attempt: i32,
     pub as_of_time: Timestamp,
     pub reference: Option<(Digest, Digest)>,
     pub evaluate_only: Option<(Digest, Digest)>,
@@ -96,8 +106,8 @@ pub enum NoteType {
 /// What follows from one look at the world.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// The whole new status. Store it where it differs from the observed one, conditions' times
-    /// aside, before anything else.
+    /// The whole new status. Store it where it differs from the observed one, before anything else.
+    /// It is a fixed point: planned again from it, nothing differs.
     pub status: RankingModelStatus,
     /// Facts in `status` are new: store them and plan again before acting.
     pub facts_changed: bool,
@@ -111,6 +121,89 @@ pub struct Plan {
 
 /// Decides what follows from `observed`.
 pub fn plan(observed: &Observed) -> Plan {
-    let _ = observed;
-    todo!()
+    let seen = &Observed { now: whole_seconds(observed.now), ..observed.clone() };
+    let step = run::advance(seen);
+    let facts_changed = step.is_some();
+    let (mut status, mut notes) =
+        step.map_or_else(|| (seen.status.clone(), Vec::new()), |step| (step.status, step.notes));
+    conditions::write(&mut status, seen);
+    notes.extend(conditions::turns(&seen.status, &status));
+    Plan {
+        actions: if facts_changed { Vec::new() } else { actions(seen) },
+        wake_at: conditions::stale_at(seen, &status).filter(|moment| *moment > seen.now),
+        facts_changed,
+        notes,
+        status,
+    }
+}
+
+/// What makes the world match the stored facts.
+fn actions(seen: &Observed) -> Vec<Action> {
+    let status = &seen.status;
+    let mut actions = cancellations(status);
+    let rolling_out = run::rolling_out(status, seen.spec.evaluation.on_inconclusive);
+    if let Some(run) = run::live(status)
+        && run::measured(run).is_none()
+    {
+        actions.extend(job_request(status, run).map(|request| Action::StartRun(Box::new(request))));
+    }
+    actions.extend(serve(status, rolling_out));
+    actions.extend(retained_jobs(status));
+    actions
+}
+
+/// Runs that were given up since the last one that went to its end. Their Jobs may still work.
+fn cancellations(status: &RankingModelStatus) -> Vec<Action> {
+    let live = run::live(status).map(|run| run.version);
+    status
+        .history
+        .iter()
+        .filter(|entry| Some(entry.version) != live)
+        .take_while(|entry| entry.outcome == Outcome::Superseded)
+        .map(|entry| Action::CancelRun { version: entry.version })
+        .collect()
+}
+
+fn job_request(status: &RankingModelStatus, run: &Run) -> Option<JobRequest> {
+    let of = |model: &str, tables: &str| digests(model, tables);
+    let served = status.served.as_ref().and_then(|served| of(&served.digest, &served.tables_digest));
+    let previous = status.previous.as_ref().and_then(|served| of(&served.digest, &served.tables_digest));
+    let candidate = run.candidate.as_ref();
+    let candidate = candidate.and_then(|candidate| of(&candidate.digest, &candidate.tables_digest));
+    // An evaluation without a model to evaluate would train, and publish under a judged version.
+    if run.evaluation > 0 && candidate.is_none() {
+        return None;
+    }
+    let kept = [&served, &previous, &candidate].into_iter().flatten();
+    let mut keep: Vec<Digest> = kept.flat_map(|(model, tables)| [model.clone(), tables.clone()]).collect();
+    keep.sort();
+    keep.dedup();
+    Some(JobRequest {
+        version: run.version,
+        evaluation: run.evaluation,
+        attempt: run.attempt,
+        as_of_time: run.as_of_time.0,
+        reference: served,
+        evaluate_only: candidate.filter(|_| run.evaluation > 0),
+        keep,
+    })
+}
+
+/// The candidate that passed the gate, else the version that serves. A rollout that failed is thus
+/// undone by naming the old version again.
+fn serve(status: &RankingModelStatus, rolling_out: Option<&Candidate>) -> Option<Action> {
+    let (version, model, tables) = match (rolling_out, run::live(status), &status.served) {
+        (Some(candidate), Some(run), _) => (run.version, &candidate.digest, &candidate.tables_digest),
+        (_, _, Some(served)) => (served.version, &served.digest, &served.tables_digest),
+        _ => return None,
+    };
+    let (digest, tables_digest) = digests(model, tables)?;
+    Some(Action::Serve { version, digest, tables_digest })
+}
+
+/// The newest run's Job and those of the two before, whose logs somebody may want to read.
+fn retained_jobs(status: &RankingModelStatus) -> Option<Action> {
+    let newest = status.run.as_ref()?.version;
+    let before = status.history.iter().map(|entry| entry.version).filter(|version| *version != newest);
+    Some(Action::RetainJobs { versions: std::iter::once(newest).chain(before.take(2)).collect() })
 }

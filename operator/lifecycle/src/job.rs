@@ -1,0 +1,197 @@
+//! From a run to what its trainer is told.
+
+use searchop_api::{RankingModelSpec, Run, figures::number};
+use searchop_contract::{
+    BoostingParameters, DataSource, Digest, EvaluationSettings, ReferenceModel, SyntheticShop, TableSource,
+    TrainingJob,
+};
+
+use crate::{JobRequest, gate};
+
+/// Where the trainer finds things: an executor mounts or downloads, so only it knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// Base of the artifacts: `file:///…` or `s3://bucket/prefix`.
+    pub artifacts_uri: String,
+    /// Catalogue files; not needed for synthetic data.
+    pub catalog_uri: Option<String>,
+    /// Event files; likewise.
+    pub events_uri: Option<String>,
+}
+
+/// A setting that the API's own validation would have refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JobError {
+    #[error("spec.{field}: {value:?} is not a decimal number")]
+    NotANumber { field: &'static str, value: String },
+    #[error("spec.{field}: {value} must not be negative")]
+    Negative { field: &'static str, value: i64 },
+    #[error("spec.data needs exactly one of synthetic and sources")]
+    DataSource,
+    #[error("the place of spec.data.sources.{0} is not known")]
+    Place(&'static str),
+}
+
+/// Name of the Job that the run waits for. An evaluation and a start-over are Jobs of their own, so
+/// that a report is never taken for that of another.
+pub fn job_name(model: &str, run: &Run) -> String {
+    name(model, run.version, run.evaluation, run.attempt)
+}
+
+impl JobRequest {
+    /// Name of this Job, the one that [`job_name`] gives for the run.
+    pub fn job_name(&self, model: &str) -> String {
+        name(model, self.version, self.evaluation, self.attempt)
+    }
+}
+
+fn name(model: &str, version: i32, evaluation: i32, attempt: i32) -> String {
+    let mut name = format!("{model}-train-v{version}");
+    if evaluation > 0 {
+        name += &format!("-e{evaluation}");
+    }
+    if attempt > 0 {
+        name += &format!("-a{attempt}");
+    }
+    name
+}
+
+/// What the trainer is told. The same spec and request give the same job.
+pub fn training_job(
+    model: &str,
+    spec: &RankingModelSpec,
+    request: &JobRequest,
+    places: Places,
+) -> Result<TrainingJob, JobError> {
+    let evaluation = &spec.evaluation;
+    let reference = |(digest, tables_digest): &(Digest, Digest)| ReferenceModel {
+        digest: digest.clone(),
+        tables_digest: tables_digest.clone(),
+    };
+    Ok(TrainingJob {
+        model: model.to_owned(),
+        version: unsigned("version", request.version)?,
+        as_of_time: request.as_of_time,
+        data: data_source(spec, &places)?,
+        parameters: parameters(spec)?,
+        evaluation: EvaluationSettings {
+            holdout_days: unsigned("evaluation.holdout.days", evaluation.holdout.days)?,
+            baselines: evaluation.baselines.clone(),
+            measures: gate::measures(evaluation, request.reference.is_some()),
+            confidence: decimal("evaluation.confidence", &evaluation.confidence)?,
+        },
+        artifacts_uri: places.artifacts_uri,
+        reference: request.reference.as_ref().map(reference),
+        evaluate_only: request.evaluate_only.as_ref().map(reference),
+        keep: request.keep.clone(),
+    })
+}
+
+fn data_source(spec: &RankingModelSpec, places: &Places) -> Result<DataSource, JobError> {
+    match (&spec.data.synthetic, &spec.data.sources) {
+        (Some(shop), None) => Ok(DataSource::Synthetic(SyntheticShop {
+            products: unsigned("data.synthetic.products", shop.products)?,
+            events: unsigned("data.synthetic.events", shop.events)?,
+            seed: u64::try_from(shop.seed)
+                .map_err(|_| JobError::Negative { field: "data.synthetic.seed", value: shop.seed })?,
+            window_days: unsigned("data.synthetic.windowDays", shop.window_days)?,
+        })),
+        (None, Some(sources)) => Ok(DataSource::Sources {
+            catalog: TableSource {
+                uri: places.catalog_uri.clone().ok_or(JobError::Place("catalog"))?,
+                id_field: Some(sources.catalog.id_field.clone()),
+            },
+            events: TableSource {
+                uri: places.events_uri.clone().ok_or(JobError::Place("events"))?,
+                id_field: None,
+            },
+            event_format: sources.events.format,
+            window_days: unsigned("data.sources.events.windowDays", sources.events.window_days)?,
+        }),
+        _ => Err(JobError::DataSource),
+    }
+}
+
+fn parameters(spec: &RankingModelSpec) -> Result<BoostingParameters, JobError> {
+    let parameters = &spec.training.parameters;
+    Ok(BoostingParameters {
+        num_iterations: unsigned("training.parameters.numIterations", parameters.num_iterations)?,
+        learning_rate: decimal("training.parameters.learningRate", &parameters.learning_rate)?,
+        num_leaves: unsigned("training.parameters.numLeaves", parameters.num_leaves)?,
+        min_data_in_leaf: unsigned("training.parameters.minDataInLeaf", parameters.min_data_in_leaf)?,
+        seed: unsigned("training.parameters.seed", parameters.seed)?,
+    })
+}
+
+fn unsigned(field: &'static str, value: i32) -> Result<u32, JobError> {
+    u32::try_from(value).map_err(|_| JobError::Negative { field, value: value.into() })
+}
+
+fn decimal(field: &'static str, value: &str) -> Result<f64, JobError> {
+    number(value).ok_or_else(|| JobError::NotANumber { field, value: value.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{at, digests, sources_spec, synthetic_spec};
+
+    fn request() -> JobRequest {
+        JobRequest {
+            version: 8,
+            evaluation: 0,
+            attempt: 0,
+            as_of_time: at("2026-11-24T09:30:00Z"),
+            reference: Some(digests("v7")),
+            evaluate_only: None,
+            keep: vec![digests("v7").0],
+        }
+    }
+
+    fn places() -> Places {
+        Places {
+            artifacts_uri: "file:///models".into(),
+            catalog_uri: Some("/data/catalog.parquet".into()),
+            events_uri: Some("/data/events/*.parquet".into()),
+        }
+    }
+
+    #[test]
+    fn a_run_becomes_a_job() {
+        let job = training_job("products", &synthetic_spec(), &request(), places()).unwrap();
+        insta::assert_json_snapshot!("synthetic", job);
+        let job = training_job("products", &sources_spec(), &request(), places()).unwrap();
+        insta::assert_json_snapshot!("sources", job.data);
+    }
+
+    #[test]
+    fn what_validation_would_refuse_names_the_field() {
+        let error = |change: fn(&mut RankingModelSpec)| {
+            let mut spec = sources_spec();
+            change(&mut spec);
+            training_job("products", &spec, &request(), places()).unwrap_err().to_string()
+        };
+        assert_eq!(error(|spec| spec.data.sources = None), "spec.data needs exactly one of synthetic and sources");
+        assert_eq!(
+            error(|spec| spec.training.parameters.learning_rate = "fast".into()),
+            "spec.training.parameters.learningRate: \"fast\" is not a decimal number"
+        );
+        assert_eq!(
+            error(|spec| spec.evaluation.holdout.days = -1),
+            "spec.evaluation.holdout.days: -1 must not be negative"
+        );
+        let nowhere = Places { events_uri: None, ..places() };
+        let error = training_job("products", &sources_spec(), &request(), nowhere).unwrap_err();
+        assert_eq!(error, JobError::Place("events"));
+    }
+
+    #[test]
+    fn each_job_of_a_run_has_a_name_of_its_own_that_fits_a_label() {
+        assert_eq!(request().job_name("products"), "products-train-v8");
+        assert_eq!(JobRequest { evaluation: 2, ..request() }.job_name("products"), "products-train-v8-e2");
+        assert_eq!(JobRequest { attempt: 1, ..request() }.job_name("products"), "products-train-v8-a1");
+        let longest = JobRequest { version: 999_999, evaluation: 99, attempt: 2, ..request() };
+        let name = longest.job_name(&"x".repeat(40));
+        assert!(name.len() <= 63, "{name}");
+    }
+}

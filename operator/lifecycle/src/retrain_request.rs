@@ -1,0 +1,186 @@
+//! The one annotation that asks for a retrain, `searchop.io/retrain-requested`:
+//!
+//! ```text
+//! <Trigger>/<requester>[!replace]/<RFC 3339 time>
+//! Manual/ada/2026-11-24T09:30:00Z
+//! Schedule/products-weekly/2026-11-22T02:00:00Z
+//! Schedule/products-weekly!replace/2026-11-22T02:00:00Z
+//! ```
+//!
+//! `Trigger` is `Schedule` or `Manual`. A requester has 1 to 128 of `A-Z a-z 0-9 . _ @ -`, so the
+//! mark `!replace`, which asks that a run under way is stopped, can never be part of one. A request
+//! is acted on once: when its time is newer than that of the last one that was.
+
+use std::{fmt, str::FromStr};
+
+use jiff::{SignedDuration, Timestamp};
+use searchop_api::{RankingModelStatus, Trigger};
+
+/// Characters of an annotation that are kept in status.
+const MAX_CHARS: usize = 256;
+const MAX_REQUESTER: usize = 128;
+const REPLACE: &str = "!replace";
+
+/// Clocks may differ by this much. A request from further ahead would outrank every later one.
+const MAX_SKEW: SignedDuration = SignedDuration::from_mins(5);
+
+/// Somebody asks for a retrain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetrainRequest {
+    pub trigger: Trigger,
+    /// Who asks.
+    pub requester: String,
+    /// Stop a run that is under way instead of waiting for its end.
+    pub replace: bool,
+    pub time: Timestamp,
+}
+
+/// The text does not follow the grammar.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    #[error("{0:?} is not <Trigger>/<requester>/<time>")]
+    Parts(String),
+    #[error("trigger {0:?} is not Schedule or Manual")]
+    Trigger(String),
+    #[error("requester {0:?} is not 1 to 128 of A-Z a-z 0-9 . _ @ -")]
+    Requester(String),
+    #[error("time {0:?} is not RFC 3339, such as 2026-11-24T09:30:00Z")]
+    Time(String),
+    #[error("time {0} is in the future")]
+    Future(Timestamp),
+}
+
+impl FromStr for RetrainRequest {
+    type Err = RequestError;
+
+    fn from_str(text: &str) -> Result<Self, RequestError> {
+        let parts: Vec<&str> = text.splitn(4, '/').collect();
+        let [trigger, requester, time] = parts[..] else {
+            return Err(RequestError::Parts(cut(text)));
+        };
+        let trigger = match trigger {
+            "Schedule" => Trigger::Schedule,
+            "Manual" => Trigger::Manual,
+            other => return Err(RequestError::Trigger(cut(other))),
+        };
+        let plain = requester.strip_suffix(REPLACE);
+        let (requester, replace) = plain.map_or((requester, false), |plain| (plain, true));
+        let allowed = |c: u8| c.is_ascii_alphanumeric() || b"._@-".contains(&c);
+        if requester.is_empty() || requester.len() > MAX_REQUESTER || !requester.bytes().all(allowed) {
+            return Err(RequestError::Requester(cut(requester)));
+        }
+        let time = time.parse().map_err(|_| RequestError::Time(cut(time)))?;
+        Ok(Self { trigger, requester: requester.to_owned(), replace, time })
+    }
+}
+
+impl fmt::Display for RetrainRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = if self.replace { REPLACE } else { "" };
+        write!(f, "{}/{}{mark}/{}", self.trigger.as_str(), self.requester, self.time)
+    }
+}
+
+/// What the annotation asks for, beyond what has been dealt with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Pending {
+    Nothing,
+    Request(RetrainRequest),
+    Unreadable { text: String, error: RequestError },
+}
+
+/// Compares the annotation with what `status` says was dealt with.
+pub(crate) fn pending(annotation: Option<&str>, status: &RankingModelStatus, now: Timestamp) -> Pending {
+    let Some(text) = annotation else {
+        return Pending::Nothing;
+    };
+    let kept = cut(text);
+    if status.ignored_request.as_deref() == Some(&kept) {
+        return Pending::Nothing;
+    }
+    let handled = status.last_handled_request.as_deref().and_then(|text| text.parse().ok());
+    match text.parse::<RetrainRequest>() {
+        Ok(request) if request.time > now + MAX_SKEW => {
+            Pending::Unreadable { text: kept, error: RequestError::Future(request.time) }
+        }
+        Ok(request) if handled.is_none_or(|last: RetrainRequest| request.time > last.time) => {
+            Pending::Request(request)
+        }
+        Ok(_) => Pending::Nothing,
+        Err(error) => Pending::Unreadable { text: kept, error },
+    }
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(MAX_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_says_which_part() {
+        for (text, words) in [
+            ("", "is not <Trigger>"),
+            ("Manual/ada", "is not <Trigger>"),
+            ("Manual/ada/2026-11-24T09:30:00Z/more", "is not <Trigger>"),
+            ("SpecChange/ada/2026-11-24T09:30:00Z", "trigger \"SpecChange\""),
+            ("Manual//2026-11-24T09:30:00Z", "requester \"\""),
+            ("Manual/a b/2026-11-24T09:30:00Z", "requester \"a b\""),
+            ("Manual/!replace/2026-11-24T09:30:00Z", "requester \"\""),
+            ("Manual/ada/yesterday", "time \"yesterday\""),
+            ("Manual/ada/2026-11-24T09:30:00", "time \"2026-11-24T09:30:00\""),
+        ] {
+            let error = text.parse::<RetrainRequest>().unwrap_err().to_string();
+            assert!(error.contains(words), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn only_a_newer_request_counts_and_an_unreadable_one_counts_once() {
+        let now: Timestamp = "2026-11-24T10:00:00Z".parse().unwrap();
+        let status = RankingModelStatus {
+            last_handled_request: Some("Manual/ada/2026-11-24T09:00:00Z".into()),
+            ignored_request: Some("nonsense".into()),
+            ..Default::default()
+        };
+        let ask = |text: &str| pending(Some(text), &status, now);
+        assert_eq!(pending(None, &status, now), Pending::Nothing);
+        assert_eq!(ask("Manual/bob/2026-11-24T09:00:00Z"), Pending::Nothing);
+        assert_eq!(ask("Manual/bob/2026-11-24T08:59:59Z"), Pending::Nothing);
+        assert!(matches!(ask("Manual/bob/2026-11-24T09:00:01Z"), Pending::Request(_)));
+        assert!(matches!(ask("Manual/bob/2099-01-01T00:00:00Z"), Pending::Unreadable { .. }));
+        assert!(matches!(ask("other nonsense"), Pending::Unreadable { .. }));
+        assert_eq!(ask("nonsense"), Pending::Nothing);
+        let long = "x".repeat(5000);
+        let Pending::Unreadable { text, .. } = ask(&long) else { panic!() };
+        assert_eq!(text.len(), MAX_CHARS);
+        let kept = RankingModelStatus { ignored_request: Some(text), ..status.clone() };
+        assert_eq!(pending(Some(&long), &kept, now), Pending::Nothing);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_rendered_is_read_back(
+            requester in "[A-Za-z0-9._@-]{1,128}", replace: bool, by_hand: bool, second in 0_i64..4_000_000_000,
+        ) {
+            let request = RetrainRequest {
+                trigger: if by_hand { Trigger::Manual } else { Trigger::Schedule },
+                requester,
+                replace,
+                time: Timestamp::from_second(second).unwrap(),
+            };
+            let text = request.to_string();
+            prop_assert!(text.len() <= MAX_CHARS);
+            prop_assert_eq!(text.parse(), Ok(request));
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in ".{0,400}") {
+            let _ = text.parse::<RetrainRequest>();
+        }
+    }
+}

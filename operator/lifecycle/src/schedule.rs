@@ -1,0 +1,261 @@
+//! The schedule: which tick asks for a retrain, and what became of the others.
+//!
+//! A schedule makes no Jobs, it only asks. The request names the tick, so that asking twice is
+//! asking once: it is written first, the status after it.
+//!
+//! `anchorTime` is the instant up to which ticks are dealt with. It moves to the present when the
+//! schedule is edited or resumed, so nothing ever fires for the past, and it never moves back by
+//! itself, so a clock that jumps back repeats nothing.
+
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use searchop_api::{
+    ConcurrencyPolicy, RetrainScheduleSpec, RetrainScheduleStatus, SkippedTick, TickRecord, Trigger,
+    conditions::{ConditionState, ConditionStatus, READY, SCHEDULED, STALLED, find, set_condition},
+};
+use serde_json::json;
+
+use crate::{
+    Cron, Note, NoteType, RetrainRequest,
+    time::{stored, whole_seconds},
+    train_hash::digest,
+};
+
+/// Ticks that are remembered.
+const MAX_RECENT: usize = 20;
+
+/// Everything the plan may know of one schedule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ObservedSchedule {
+    pub name: String,
+    pub generation: i64,
+    pub spec: RetrainScheduleSpec,
+    /// The stored facts.
+    pub status: RetrainScheduleStatus,
+    /// The model that `modelRef` names, if it exists.
+    pub model: Option<ObservedModel>,
+    pub now: Timestamp,
+}
+
+/// What a schedule knows of its model.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ObservedModel {
+    pub suspended: bool,
+    /// A run is under way: `status.run` has no outcome.
+    pub run_active: bool,
+    /// Value of the annotation `searchop.io/retrain-requested`.
+    pub retrain_request: Option<String>,
+    /// `status.lastHandledRequest`.
+    pub last_handled_request: Option<String>,
+}
+
+/// What follows from one look at a schedule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SchedulePlan {
+    /// The whole new status. A fixed point: planned again from it, nothing differs.
+    pub status: RetrainScheduleStatus,
+    /// Write this request to the model's annotation before the status.
+    pub request: Option<String>,
+    /// What to tell people, after the status is stored.
+    pub notes: Vec<Note>,
+    /// Look again at this time even if nothing happens: the next tick.
+    pub wake_at: Option<Timestamp>,
+}
+
+/// Decides what follows from `observed`.
+pub fn plan_schedule(observed: &ObservedSchedule) -> SchedulePlan {
+    let seen = &ObservedSchedule { now: whole_seconds(observed.now), ..observed.clone() };
+    let mut plan =
+        SchedulePlan { status: seen.status.clone(), request: None, notes: Vec::new(), wake_at: None };
+    plan.status.observed_generation = Some(seen.generation);
+    anchor(seen, &mut plan.status);
+    let fate = match Clockwork::read(&seen.spec) {
+        Ok(clockwork) => {
+            if !seen.spec.suspend {
+                look_at_ticks(seen, &clockwork, &mut plan);
+            }
+            let next = if seen.spec.suspend { None } else { next_tick(seen, &clockwork, &plan.status) };
+            plan.status.next_schedule_time = next.map(stored);
+            plan.wake_at = next;
+            fate(seen, next)
+        }
+        Err(fate) => {
+            plan.status.next_schedule_time = None;
+            fate
+        }
+    };
+    let was_stalled = stalled_reason(&seen.status);
+    write_conditions(seen, &fate, &mut plan.status);
+    if fate.stalls && was_stalled.as_deref() != Some(fate.reason) {
+        plan.notes.push(warning(fate.reason, fate.message));
+    }
+    plan
+}
+
+/// Expression and zone, both readable.
+struct Clockwork {
+    cron: Cron,
+    zone: TimeZone,
+}
+
+/// What the conditions say.
+struct Fate {
+    scheduled: bool,
+    /// Only an edit helps.
+    stalls: bool,
+    reason: &'static str,
+    message: String,
+}
+
+impl Clockwork {
+    fn read(spec: &RetrainScheduleSpec) -> Result<Self, Fate> {
+        let stalled = |reason, message| Fate { scheduled: false, stalls: true, reason, message };
+        let cron = spec.schedule.parse().map_err(|error| stalled("ScheduleInvalid", format!("spec.schedule: {error}")))?;
+        let zone = TimeZone::get(&spec.time_zone).map_err(|_| {
+            stalled("TimeZoneUnknown", format!("spec.timeZone: {:?} is not a known time zone", spec.time_zone))
+        })?;
+        Ok(Self { cron, zone })
+    }
+}
+
+/// Starts counting from now where the schedule is new, edited or resumed.
+fn anchor(seen: &ObservedSchedule, status: &mut RetrainScheduleStatus) {
+    let spec = &seen.spec;
+    let hash = digest(&json!({"schedule": spec.schedule, "timeZone": spec.time_zone, "suspend": spec.suspend}));
+    if status.anchor_hash.as_deref() != Some(&hash) || status.anchor_time.is_none() {
+        status.anchor_hash = Some(hash);
+        status.anchor_time = Some(stored(seen.now));
+    }
+}
+
+/// The first tick that is not dealt with. It lies after the anchor even where the clock has jumped
+/// back behind it.
+fn next_tick(seen: &ObservedSchedule, clockwork: &Clockwork, status: &RetrainScheduleStatus) -> Option<Timestamp> {
+    let anchor = status.anchor_time.as_ref().map_or(seen.now, |time| time.0);
+    clockwork.cron.next_after(&clockwork.zone, anchor.max(seen.now))
+}
+
+/// Deals with every tick since the anchor: the newest may ask, those before it were missed.
+fn look_at_ticks(seen: &ObservedSchedule, clockwork: &Clockwork, plan: &mut SchedulePlan) {
+    let Some(anchor) = plan.status.anchor_time.as_ref().map(|time| time.0) else {
+        return;
+    };
+    let newest = clockwork.cron.newest_until(&clockwork.zone, seen.now).filter(|tick| *tick > anchor);
+    let Some(tick) = newest else {
+        return;
+    };
+    let earlier = missed_before(clockwork, tick, anchor);
+    for missed in earlier.iter().rev() {
+        skip(&mut plan.status, *missed, "Missed");
+    }
+    if let Some(missed) = earlier.first() {
+        let message = format!("ticks before {tick} were missed, the newest of them {missed}");
+        plan.notes.push(warning("TicksMissed", message));
+    }
+    match decide(seen, tick) {
+        Ok(request) => {
+            record(&mut plan.status, tick, "Requested");
+            plan.status.last_schedule_time = Some(stored(tick));
+            let message = format!("asked {} for the retrain of {tick}", seen.spec.model_ref.name);
+            plan.notes.push(Note { kind: NoteType::Normal, reason: "RetrainRequested", message });
+            plan.request = request;
+        }
+        Err(reason) => {
+            skip(&mut plan.status, tick, reason);
+            plan.notes.push(warning("TickSkipped", format!("nothing was asked for at {tick}: {reason}")));
+        }
+    }
+    plan.status.anchor_time = Some(stored(tick));
+}
+
+/// Ticks after the anchor and before the newest, newest first; as many as are remembered.
+fn missed_before(clockwork: &Clockwork, newest: Timestamp, anchor: Timestamp) -> Vec<Timestamp> {
+    let before = |tick: &Timestamp| {
+        let just_before = tick.checked_sub(SignedDuration::from_secs(1)).ok()?;
+        clockwork.cron.newest_until(&clockwork.zone, just_before)
+    };
+    std::iter::successors(before(&newest), before)
+        .take_while(|tick| *tick > anchor)
+        .take(MAX_RECENT - 1)
+        .collect()
+}
+
+/// The request for a tick (`None` where it has been written already), or why there is none.
+fn decide(seen: &ObservedSchedule, tick: Timestamp) -> Result<Option<String>, &'static str> {
+    let Some(model) = &seen.model else {
+        return Err("ModelMissing");
+    };
+    let request = |replace| RetrainRequest {
+        trigger: Trigger::Schedule,
+        requester: seen.name.clone(),
+        replace,
+        time: tick,
+    };
+    // Asked before, and the status was not written: what runs now may be what this tick asked for.
+    let ours = |text: &String| [false, true].iter().any(|replace| request(*replace).to_string() == *text);
+    if model.retrain_request.as_ref().is_some_and(ours) || model.last_handled_request.as_ref().is_some_and(ours) {
+        return Ok(None);
+    }
+    let late = seen.now.duration_since(tick);
+    if late > SignedDuration::from_secs(seen.spec.starting_deadline_seconds) {
+        return Err("DeadlineExceeded");
+    }
+    match (model, seen.spec.concurrency_policy) {
+        (ObservedModel { suspended: true, .. }, _) => Err("ModelSuspended"),
+        (ObservedModel { run_active: true, .. }, ConcurrencyPolicy::Forbid) => Err("RunActive"),
+        (ObservedModel { run_active, .. }, _) => Ok(Some(request(*run_active).to_string())),
+    }
+}
+
+fn skip(status: &mut RetrainScheduleStatus, tick: Timestamp, reason: &str) {
+    status.last_skip = Some(SkippedTick { time: stored(tick), reason: reason.to_owned() });
+    record(status, tick, reason);
+}
+
+fn record(status: &mut RetrainScheduleStatus, tick: Timestamp, outcome: &str) {
+    status.recent.insert(0, TickRecord { time: stored(tick), outcome: outcome.to_owned() });
+    status.recent.truncate(MAX_RECENT);
+}
+
+fn fate(seen: &ObservedSchedule, next: Option<Timestamp>) -> Fate {
+    let well = |scheduled, reason, message| Fate { scheduled, stalls: false, reason, message };
+    let model = &seen.spec.model_ref.name;
+    match (next, &seen.model) {
+        _ if seen.spec.suspend => well(false, "Suspended", "suspended: asks for nothing".to_owned()),
+        (None, _) => Fate {
+            scheduled: false,
+            stalls: true,
+            reason: "NeverFires",
+            message: format!("spec.schedule: {:?} fits no date", seen.spec.schedule),
+        },
+        (Some(_), None) => well(false, "ModelMissing", format!("there is no rankingmodel {model:?}")),
+        (Some(_), Some(_)) => well(true, "Scheduled", format!("asks {model} for a retrain at each tick")),
+    }
+}
+
+fn write_conditions(seen: &ObservedSchedule, fate: &Fate, status: &mut RetrainScheduleStatus) {
+    let state = |type_, value: bool, (reason, message): (&str, &str)| ConditionState {
+        type_,
+        status: ConditionStatus::from(value),
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+    };
+    let words = (fate.reason, &*fate.message);
+    let stalled = if fate.stalls { words } else { ("NotStalled", "nothing is in the way") };
+    // A suspended schedule does all that is asked of it.
+    let ready = fate.scheduled || seen.spec.suspend && !fate.stalls;
+    for state in [state(READY, ready, words), state(SCHEDULED, fate.scheduled, words), state(STALLED, fate.stalls, stalled)] {
+        set_condition(&mut status.conditions, state, seen.generation, seen.now);
+    }
+}
+
+fn stalled_reason(status: &RetrainScheduleStatus) -> Option<String> {
+    let stalled = find(&status.conditions, STALLED)?;
+    (stalled.status == ConditionStatus::True.as_str()).then(|| stalled.reason.clone())
+}
+
+fn warning(reason: &'static str, message: String) -> Note {
+    Note { kind: NoteType::Warning, reason, message }
+}
+
+#[cfg(test)]
+mod tests;

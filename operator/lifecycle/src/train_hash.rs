@@ -1,0 +1,81 @@
+//! What trains, and what else a run depends on, as hashes.
+//!
+//! Each hash names its fields one by one. A field that is added to the spec later joins a hash
+//! only where it is set, or every model in the world would train again on the day of the upgrade.
+
+use searchop_api::RankingModelSpec;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+/// Hash of the settings that a model's bytes follow from. Another hash is another model: it is
+/// trained. Gates, rollout, serving, freshness, resources, deadlines and credentials are not part.
+pub fn train_hash(spec: &RankingModelSpec) -> String {
+    let sources = spec.data.sources.as_ref();
+    let data = json!({
+        "synthetic": spec.data.synthetic,
+        "sources": sources.map(|sources| json!({"catalog": sources.catalog, "events": sources.events})),
+    });
+    format!(
+        "h1:{}",
+        digest(&json!({
+            "data": data,
+            "parameters": spec.training.parameters,
+            "holdout": spec.evaluation.holdout,
+            "baselines": spec.evaluation.baselines,
+        }))
+    )
+}
+
+/// Hash of the settings that do not change the model but decide whether a run can succeed: memory,
+/// deadlines, credentials, resources of the pods that serve. After a failure, an edit of one of
+/// them is another try.
+pub(crate) fn settings_hash(spec: &RankingModelSpec) -> String {
+    let sources = spec.data.sources.as_ref();
+    digest(&json!({
+        "training": {
+            "resources": spec.training.resources,
+            "activeDeadlineSeconds": spec.training.active_deadline_seconds,
+            "backoffLimit": spec.training.backoff_limit,
+        },
+        "dataCredentials": sources.and_then(|sources| sources.credentials_secret_ref.as_ref()),
+        "artifacts": spec.artifacts,
+        "servingResources": spec.serving.resources,
+    }))
+}
+
+/// The first 32 hex digits of the sha256 of the value's canonical JSON: no spaces, sorted keys.
+pub(crate) fn digest(value: &Value) -> String {
+    let mut text = String::new();
+    canonical(value, &mut text);
+    Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Sorted here, not by the map: whether serde_json's map sorts is another crate's choice.
+fn canonical(value: &Value, text: &mut String) {
+    match value {
+        Value::Object(fields) => {
+            let mut sorted: Vec<_> = fields.iter().filter(|(_, field)| !field.is_null()).collect();
+            sorted.sort_by_key(|(name, _)| *name);
+            text.push('{');
+            for (name, field) in sorted {
+                text.push_str(&Value::from(name.as_str()).to_string());
+                text.push(':');
+                canonical(field, text);
+                text.push(',');
+            }
+            text.push('}');
+        }
+        Value::Array(items) => {
+            text.push('[');
+            for item in items {
+                canonical(item, text);
+                text.push(',');
+            }
+            text.push(']');
+        }
+        plain => text.push_str(&plain.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -55,11 +55,26 @@ impl Bundle {
     /// The candidates in descending order of score; equal scores keep the order of the request.
     /// `time` is the moment of the request in seconds since 1970.
     pub fn rank(&self, query: &str, time: i64, candidates: &[Candidate]) -> Vec<Scored> {
+        self.rank_counting(query, time, candidates, &mut [])
+    }
+
+    /// The same; adds to `missing[i]` the number of candidates without a value for feature `i` of
+    /// [`features`].
+    pub fn rank_counting(
+        &self,
+        query: &str,
+        time: i64,
+        candidates: &[Candidate],
+        missing: &mut [u64],
+    ) -> Vec<Scored> {
         let rows = Rows::new(&self.tables, query, time);
         let mut row = Vec::with_capacity(features().len());
         let score = |(index, candidate): (usize, &Candidate)| {
             row.clear();
             let known = rows.push(candidate, &mut row);
+            for (count, value) in missing.iter_mut().zip(&row) {
+                *count += u64::from(value.is_nan());
+            }
             Scored {
                 index,
                 score: self.model.forest.score(&row),

@@ -287,5 +287,3 @@ fn how_it_ended(run: &Run, outcome: Outcome) -> String {
     }
 }
 
-#[cfg(test)]
-mod tests;

@@ -32,17 +32,15 @@ pub enum JobError {
     Place(&'static str),
 }
 
-/// Name of the Job that the run waits for. An evaluation and a start-over are Jobs of their own, so
-/// that a report is never taken for that of another.
-pub fn job_name(model: &str, run: &Run) -> String {
-    name(model, run.version, run.evaluation, run.attempt)
+/// Name of the request's Job. An evaluation and a start-over are Jobs of their own, so that a report
+/// is never taken for that of another.
+pub fn job_name(model: &str, request: &JobRequest) -> String {
+    name(model, request.version, request.evaluation, request.attempt)
 }
 
-impl JobRequest {
-    /// Name of this Job, the one that [`job_name`] gives for the run.
-    pub fn job_name(&self, model: &str) -> String {
-        name(model, self.version, self.evaluation, self.attempt)
-    }
+/// Name of the Job that the run waits for.
+pub fn run_job_name(model: &str, run: &Run) -> String {
+    name(model, run.version, run.evaluation, run.attempt)
 }
 
 fn name(model: &str, version: i32, evaluation: i32, attempt: i32) -> String {
@@ -187,11 +185,11 @@ mod tests {
 
     #[test]
     fn each_job_of_a_run_has_a_name_of_its_own_that_fits_a_label() {
-        assert_eq!(request().job_name("products"), "products-train-v8");
-        assert_eq!(JobRequest { evaluation: 2, ..request() }.job_name("products"), "products-train-v8-e2");
-        assert_eq!(JobRequest { attempt: 1, ..request() }.job_name("products"), "products-train-v8-a1");
+        assert_eq!(job_name("products", &request()), "products-train-v8");
+        assert_eq!(job_name("products", &JobRequest { evaluation: 2, ..request() }), "products-train-v8-e2");
+        assert_eq!(job_name("products", &JobRequest { attempt: 1, ..request() }), "products-train-v8-a1");
         let longest = JobRequest { version: 999_999, evaluation: 99, attempt: 2, ..request() };
-        let name = longest.job_name(&"x".repeat(40));
+        let name = job_name(&"x".repeat(40), &longest);
         assert!(name.len() <= 63, "{name}");
     }
 }

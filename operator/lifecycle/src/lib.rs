@@ -23,7 +23,7 @@ mod time;
 mod train_hash;
 
 pub use cron::{Cron, CronError};
-pub use job::{JobError, Places, job_name, training_job};
+pub use job::{JobError, Places, job_name, run_job_name, training_job};
 pub use plan::{Action, JobRequest, Note, NoteType, Observed, ObservedJob, ObservedServing, Plan, plan};
 pub use retrain_request::{RequestError, RetrainRequest};
 pub use schedule::{ObservedModel, ObservedSchedule, SchedulePlan, plan_schedule};

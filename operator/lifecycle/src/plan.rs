@@ -19,7 +19,7 @@ pub struct Observed {
     /// Value of the annotation `searchop.io/retrain-requested`, if there is one.
     pub retrain_request: Option<String>,
     /// The Job of `status.run` with its current evaluation and attempt numbers, if it exists; see
-    /// [`crate::job_name`].
+    /// [`crate::run_job_name`].
     pub job: Option<ObservedJob>,
     /// The pods that answer.
     pub serving: ObservedServing,
@@ -207,3 +207,6 @@ fn retained_jobs(status: &RankingModelStatus) -> Option<Action> {
     let before = status.history.iter().map(|entry| entry.version).filter(|version| *version != newest);
     Some(Action::RetainJobs { versions: std::iter::once(newest).chain(before.take(2)).collect() })
 }
+
+#[cfg(test)]
+mod tests;

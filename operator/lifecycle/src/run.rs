@@ -451,7 +451,7 @@ pub(crate) fn digests(model: &str, tables: &str) -> Option<(Digest, Digest)> {
     Some((model.parse().ok()?, tables.parse().ok()?))
 }
 
-fn cut(text: &str) -> String {
+pub(crate) fn cut(text: &str) -> String {
     text.chars().take(MAX_MESSAGE).collect()
 }
 

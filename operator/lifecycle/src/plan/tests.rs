@@ -45,7 +45,7 @@ fn render(plan: &Plan) -> String {
         lines.push(match action {
             Action::StartRun(job) => format!(
                 "do: StartRun {} reference {} evaluate only {} keep {}",
-                job.job_name("products"),
+                crate::job_name("products", job),
                 job.reference.is_some(),
                 job.evaluate_only.is_some(),
                 job.keep.len()

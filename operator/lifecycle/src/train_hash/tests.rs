@@ -46,7 +46,7 @@ fn table() -> Vec<(&'static str, Value, Effect)> {
         ("/serving/autoscaling/scaleDownStabilizationSeconds", json!(1), Nothing),
         ("/serving/replicas", json!(5), Nothing),
         ("/serving/resources/limits/memory", json!("1Gi"), RetriesAFailure),
-        ("/serving/resources/limits/cpu", json!("2"), RetriesAFailure),
+        ("/serving/resources/limits/cpu", json!("4"), RetriesAFailure),
         ("/serving/resources/requests/memory", json!("1Gi"), RetriesAFailure),
         ("/serving/resources/requests/cpu", json!("2"), RetriesAFailure),
         ("/serving/maxCandidates", json!(10), Nothing),
@@ -116,7 +116,7 @@ fn leaves(value: &Value, path: &str) -> Vec<String> {
 
 #[test]
 fn the_hash_of_a_known_spec_never_changes() {
-    assert_eq!(train_hash(&synthetic_spec()), "h1:TO-BE-FILLED");
+    assert_eq!(train_hash(&synthetic_spec()), "h1:279c17b98c6e4912eccb3d337fc41ff9");
 }
 
 #[test]

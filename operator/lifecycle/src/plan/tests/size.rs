@@ -1,0 +1,121 @@
+//! The largest status fits into 16 KiB.
+
+use searchop_api::{
+    Figure, GateRule, GateStatus, Goal, HistoryEntry, Outcome, Run, ServedVersion, Trigger, Verdict, figures::decimal,
+};
+use searchop_contract::{Metric, Reference};
+
+use super::*;
+use crate::testing::{candidate, served, time};
+
+const LIMIT: usize = 16 * 1024;
+
+/// 16 rules with the longest names, numbers and words.
+fn full_gate(spec: &RankingModelSpec, figures: &[Figure]) -> GateStatus {
+    let trial = crate::gate::Trial { version: 1_000_000, trigger: Trigger::SpecChange, has_served: true, figures };
+    crate::gate::judge(&spec.evaluation, trial)
+}
+
+fn full_spec() -> RankingModelSpec {
+    let mut spec = synthetic_spec();
+    spec.evaluation.gates = (985..=1000)
+        .map(|k| GateRule {
+            name: format!("{:x<35}-{k}", "rule"),
+            metric: Metric::NDCG,
+            k,
+            threshold: None,
+            against: Some(Reference::LoggedOrder),
+            goal: Some(Goal::Superior),
+            margin: Some("0.123456".into()),
+            applies_to: vec![],
+            dry_run: false,
+        })
+        .collect();
+    spec
+}
+
+fn full_figures(spec: &RankingModelSpec, overlap: bool) -> Vec<Figure> {
+    let figure = |rule: &GateRule| Figure {
+        metric: rule.metric,
+        k: rule.k,
+        against: rule.against,
+        candidate: decimal(0.123_456),
+        reference: decimal(0.987_654),
+        low: decimal(-0.987_654),
+        high: decimal(-0.887_654),
+        queries: u32::MAX.into(),
+        holdout_overlap: overlap,
+    };
+    spec.evaluation.gates.iter().map(figure).collect()
+}
+
+fn full_version(version: i32) -> ServedVersion {
+    ServedVersion {
+        name: format!("v{version}"),
+        version,
+        headline_metric: "NDCG@1000 not measured".into(),
+        ..served("x", version)
+    }
+}
+
+#[test]
+fn the_largest_status_fits() {
+    let spec = full_spec();
+    for (outcome, overlap) in [(Outcome::Rejected, false), (Outcome::Rejected, true), (Outcome::Failed, false)] {
+        let figures = full_figures(&spec, overlap);
+        let gate = full_gate(&spec, &figures);
+        assert!(gate.verdict >= Verdict::Failed);
+        let summary = crate::gate::summary(&gate);
+        let mut seen = fresh(spec.clone());
+        let version = 1_000_000;
+        let candidate = searchop_api::Candidate { figures, ..candidate("x") };
+        let words = if outcome == Outcome::Failed { "ä".repeat(1024) } else { summary };
+        seen.generation = i64::MAX;
+        seen.url = Some(format!("http://{:x<40}.{:x<63}.svc:8080/rank", "", ""));
+        seen.selector = Some(format!("searchop.io/model-uid={:x<36},searchop.io/track=stable", ""));
+        seen.next_retrain = Some(at("2026-11-24T09:30:00Z"));
+        let status = &mut seen.status;
+        status.last_handled_request = Some(format!("Schedule/{:x<40}!replace/2026-11-24T09:30:00Z", ""));
+        status.ignored_request = Some("x".repeat(256));
+        status.served = Some(full_version(version - 1));
+        status.previous = Some(full_version(version - 2));
+        status.gate = (outcome != Outcome::Failed).then_some(gate);
+        status.history = (0..10)
+            .map(|n| HistoryEntry {
+                digest: Some(candidate.digest.clone()),
+                tables_digest: Some(candidate.tables_digest.clone()),
+                trigger: Trigger::SpecChange,
+                reason: Some("StorageUnavailable".into()),
+                headline_metric: Some("NDCG@1000 not measured".into()),
+                trained_through_time: Some(time("2026-11-24T00:00:00Z")),
+                ..crate::testing::history_entry(version - n, Outcome::Inconclusive)
+            })
+            .collect();
+        status.run = Some(Run {
+            version,
+            train_hash: crate::train_hash(&with_leaves(15)),
+            settings_hash: Some("x".repeat(32)),
+            measures_hash: Some("x".repeat(32)),
+            trigger: Trigger::SpecChange,
+            request_token: status.last_handled_request.clone(),
+            as_of_time: time("2026-11-24T00:00:00Z"),
+            reference_digest: Some(candidate.digest.clone()),
+            start_time: time("2026-11-24T00:00:00Z"),
+            evaluation: 99,
+            attempt: 2,
+            candidate: Some(candidate),
+            outcome: Some(outcome),
+            reason: Some("StorageUnavailable".into()),
+            message: Some(crate::run::cut(&words)),
+            completion_time: Some(time("2026-11-24T00:00:00Z")),
+        });
+        seen.spec = edited(&spec, "/training/parameters/numLeaves", json!(15));
+        seen.status.run.as_mut().unwrap().train_hash = crate::train_hash(&seen.spec);
+        let mut status = seen.status.clone();
+        crate::conditions::write(&mut status, &seen);
+        assert!(is_true(&status.conditions, "Stalled"));
+        let bytes = serde_json::to_vec(&status).unwrap().len();
+        println!("{outcome:?} overlap {overlap}: {bytes} bytes");
+        assert!(bytes <= LIMIT, "{outcome:?}: {bytes} bytes");
+    }
+}

@@ -1,0 +1,217 @@
+//! A small model of what a plan acts on: Jobs, pods and the stored status. It checks at each pass
+//! what must hold at every moment.
+
+use std::collections::BTreeMap;
+
+use searchop_api::{Outcome, RankingModelSpec, conditions};
+use searchop_contract::FailureReason;
+
+use super::super::*;
+use crate::{
+    job_name, run_job_name,
+    testing::{fresh, report},
+};
+
+/// How a Job ends.
+#[derive(Clone, Copy, Debug)]
+pub enum End {
+    Report { name: &'static str, gain: f64 },
+    /// A report on a good model in which the figures against this reference are missing.
+    ReportWithout(&'static str),
+    LoseReport,
+    Fail(FailureReason, &'static str),
+}
+
+pub struct World {
+    /// As the next pass sees it; `status` is the stored one.
+    pub seen: Observed,
+    jobs: BTreeMap<String, (JobRequest, Option<ObservedJob>)>,
+    /// Why no pod of an active Job runs.
+    pub waiting: Option<String>,
+    /// Jobs that were ever made and train.
+    pub started: usize,
+}
+
+impl World {
+    pub fn new(spec: RankingModelSpec) -> Self {
+        Self { seen: fresh(spec), jobs: BTreeMap::new(), waiting: None, started: 0 }
+    }
+
+    /// One pass that goes to its end: plan, store, act.
+    pub fn pass(&mut self) -> Plan {
+        let plan = self.plan_and_store();
+        if !plan.facts_changed {
+            for action in &plan.actions {
+                self.act(action);
+            }
+        }
+        plan
+    }
+
+    /// A pass that dies after the status was stored and this many actions were done.
+    pub fn pass_that_dies(&mut self, actions: usize) {
+        let plan = self.plan_and_store();
+        for action in plan.actions.iter().take(actions) {
+            self.act(action);
+        }
+    }
+
+    fn plan_and_store(&mut self) -> Plan {
+        self.observe();
+        let plan = plan(&self.seen);
+        self.check(&plan);
+        self.seen.status = plan.status.clone();
+        plan
+    }
+
+    fn observe(&mut self) {
+        let status = &self.seen.status;
+        let name = status.run.as_ref().map(|run| run_job_name("products", run));
+        self.seen.job = name.and_then(|name| self.jobs.get(&name)).map(|(_, end)| {
+            end.clone().unwrap_or(ObservedJob::Active { waiting: self.waiting.clone() })
+        });
+    }
+
+    fn check(&self, plan: &Plan) {
+        let (before, after) = (&self.seen.status, &plan.status);
+        assert!(!plan.facts_changed || plan.actions.is_empty(), "facts and actions in one pass");
+        if !plan.facts_changed {
+            let again = super::super::plan(&Observed { status: after.clone(), ..self.seen.clone() });
+            assert_eq!(again.status, *after, "no fixed point");
+            assert!(!again.facts_changed && again.notes.is_empty(), "{:?}", again.notes);
+            assert_eq!(again.actions, plan.actions);
+        }
+        let address = |status: &RankingModelStatus| {
+            status.served.as_ref().map(|served| (served.digest.clone(), served.tables_digest.clone()))
+        };
+        if let (true, Some((digest, tables))) = (address(before) != address(after), address(after)) {
+            let target = self.seen.serving.target.as_ref().expect("something serves");
+            assert_eq!((target.0.as_str(), target.1.as_str()), (&*digest, &*tables));
+            assert!(self.seen.serving.settled, "served was replaced before the pods had settled");
+            let gate = after.gate.as_ref().expect("promoted without a gate");
+            assert!(gate.verdict <= searchop_api::Verdict::Inconclusive, "{gate:?}");
+        }
+        assert!(before.served.is_none() || after.served.is_some(), "served was lost");
+        let versions: Vec<i32> = after.history.iter().map(|entry| entry.version).collect();
+        assert!(versions.windows(2).all(|pair| pair[0] > pair[1]) && versions.len() <= 10, "{versions:?}");
+        let conditions: Vec<&str> = after.conditions.iter().map(|condition| &*condition.type_).collect();
+        assert_eq!(conditions, ["Ready", "Serving", "Reconciling", "Stalled", "Stale", "LastRunSucceeded"]);
+        assert!(after.conditions.iter().all(|condition| condition.observed_generation == Some(self.seen.generation)));
+        let is = |type_| conditions::is_true(&after.conditions, type_);
+        assert_eq!(is("Ready"), is("Serving") && !is("Reconciling") && !is("Stalled"));
+        assert!(!is("Reconciling") || !is("Stalled"));
+        assert_eq!(after.observed_generation, Some(self.seen.generation));
+    }
+
+    fn act(&mut self, action: &Action) {
+        match action {
+            Action::StartRun(request) => {
+                let name = job_name("products", request);
+                if !self.jobs.contains_key(&name) {
+                    self.started += usize::from(request.evaluation == 0);
+                    self.jobs.insert(name, ((**request).clone(), None));
+                }
+                let live = self.jobs.values().filter(|(_, end)| end.is_none()).count();
+                assert!(live <= 1, "two live Jobs: {:?}", self.active_jobs());
+            }
+            Action::CancelRun { version } => {
+                self.jobs.retain(|_, (request, end)| request.version != *version || end.is_some());
+            }
+            Action::RetainJobs { versions } => self.jobs.retain(|_, (request, _)| versions.contains(&request.version)),
+            Action::Serve { digest, tables_digest, .. } => {
+                let target = Some((digest.clone(), tables_digest.clone()));
+                if self.seen.serving.target != target {
+                    self.seen.serving.target = target;
+                    self.seen.serving.settled = false;
+                    self.seen.serving.stuck = None;
+                }
+            }
+        }
+    }
+
+    /// Passes until nothing changes any more.
+    pub fn settle_facts(&mut self) {
+        for _ in 0..30 {
+            let before = self.seen.clone();
+            let jobs = self.jobs.clone();
+            self.pass();
+            if before == self.seen && jobs.len() == self.jobs.len() {
+                return;
+            }
+        }
+        panic!("the plan does not come to rest: {:#?}", self.seen.status);
+    }
+
+    /// Everything that a run waits for happens, until all is at rest.
+    pub fn run_to_its_end(&mut self, end: End) {
+        self.settle_facts();
+        self.end_job(end);
+        self.settle_facts();
+        self.settle_pods();
+        self.settle_facts();
+        self.settle_pods();
+        self.settle_facts();
+    }
+
+    pub fn end_job(&mut self, end: End) {
+        let Some((request, state)) = self.jobs.values_mut().find(|(_, state)| state.is_none()) else {
+            return;
+        };
+        *state = Some(match end {
+            End::Report { name, gain } => ObservedJob::Reported(report(&self.seen.spec, request, name, gain)),
+            End::ReportWithout(reference) => {
+                let mut report = report(&self.seen.spec, request, "good", 0.2);
+                report.measurements.retain(|one| {
+                    one.measure.against.is_none_or(|against| format!("{against:?}") != reference)
+                });
+                ObservedJob::Reported(report)
+            }
+            End::LoseReport => ObservedJob::ReportLost { message: "the pod is gone".into() },
+            End::Fail(reason, message) => ObservedJob::Failed { reason, message: message.into() },
+        });
+    }
+
+    pub fn settle_pods(&mut self) {
+        let serving = &mut self.seen.serving;
+        if serving.target.is_some() {
+            serving.settled = true;
+            serving.stuck = None;
+            serving.ready_pods = 2;
+            serving.pods = 2;
+        }
+    }
+
+    pub fn jam_pods(&mut self, why: &str) {
+        if !self.seen.serving.settled && self.seen.serving.target.is_some() {
+            self.seen.serving.stuck = Some(why.into());
+        }
+    }
+
+    pub fn edit(&mut self, spec: RankingModelSpec) {
+        self.seen.spec = spec;
+        self.seen.generation += 1;
+    }
+
+    pub fn ask(&mut self, who: &str, when: &str) {
+        self.seen.retrain_request = Some(format!("{who}/{when}"));
+        if let Ok(when) = when.parse() {
+            self.seen.now = self.seen.now.max(when);
+        }
+    }
+
+    pub fn served(&self) -> Option<i32> {
+        self.seen.status.served.as_ref().map(|served| served.version)
+    }
+
+    pub fn is_true(&self, condition: &str) -> bool {
+        conditions::is_true(&self.seen.status.conditions, condition)
+    }
+
+    pub fn active_jobs(&self) -> Vec<&str> {
+        self.jobs.iter().filter(|(_, (_, end))| end.is_none()).map(|(name, _)| &**name).collect()
+    }
+
+    pub fn last_outcome(&self) -> Option<Outcome> {
+        self.seen.status.run.as_ref()?.outcome
+    }
+}

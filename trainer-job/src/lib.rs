@@ -1,1 +1,27 @@
+//! Trains one model version: load → features → train → evaluate → publish.
+//!
+//! [`data`] and [`shop`] bring the catalogue and the click log; [`traffic`], [`stage_a`],
+//! [`history`], [`slices`], [`lists`] and [`rows`] make rows of them, which [`prepare`] puts
+//! together; [`boosting`] trains; [`evaluate`] judges with [`metrics`] and [`statistics`];
+//! [`publish`] seals and stores. [`mod@run`] does all of it for one [`job`].
 
+pub mod boosting;
+pub mod data;
+pub mod error;
+pub mod evaluate;
+pub mod history;
+pub mod job;
+pub mod lists;
+pub mod metrics;
+pub mod prepare;
+pub mod progress;
+pub mod publish;
+pub mod rows;
+pub mod run;
+pub mod shop;
+pub mod slices;
+pub mod stage_a;
+pub mod statistics;
+pub mod termination;
+pub mod threads;
+pub mod traffic;

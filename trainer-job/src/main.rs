@@ -1,1 +1,166 @@
-fn main() {}
+//! `searchop-trainer`: trains, judges and publishes one version of a ranking model.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+use searchop_contract::{FailureReason, TrainingReport};
+use searchop_trainer::{
+    error::TrainError,
+    job,
+    progress::Progress,
+    run::{self, Outcome},
+    shop::{self, GenerateArgs},
+    termination, threads,
+};
+
+/// Trains, judges and publishes one version of a ranking model.
+#[derive(Parser)]
+#[command(version, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit status: 0 done, 2 bad job or command line, 3 bad data, 4 evaluation failed, \
+5 storage refused, 10 storage unavailable (worth a retry), 101 crashed.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Load, features, train, evaluate and publish, as the job says.
+    Run(RunArgs),
+    /// Write the catalogue and the click log of a made-up shop.
+    Generate(GenerateArgs),
+}
+
+#[derive(clap::Args)]
+struct RunArgs {
+    /// The job as JSON; without it, the environment variable SEARCHOP_JOB.
+    #[arg(long, value_name = "FILE")]
+    job: Option<PathBuf>,
+    /// Where the report goes; without it, /dev/termination-log where that exists.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Folder for intermediate files; without it, a temporary one.
+    #[arg(long, value_name = "DIR")]
+    work: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    searchop_model::store::install_tls_provider();
+    let code = match Cli::parse().command {
+        Command::Run(args) => run(args),
+        Command::Generate(args) => generate(&args),
+    };
+    ExitCode::from(code)
+}
+
+fn run(args: RunArgs) -> u8 {
+    let report_path = termination::report_path(args.report.clone());
+    let (version, result) = match catch_unwind(AssertUnwindSafe(|| execute(&args))) {
+        Ok(ended) => ended,
+        Err(payload) => {
+            let message = termination::panic_message(payload.as_ref());
+            let report = termination::failed(0, FailureReason::TrainerCrashed, &message);
+            return finish(report_path, &report, termination::PANICKED);
+        }
+    };
+    let code = termination::exit_code(&result);
+    let report = match result {
+        Ok(outcome) => {
+            print_table(&outcome);
+            outcome.report
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            termination::failed(version, error.reason(), &error.to_string())
+        }
+    };
+    finish(report_path, &report, code)
+}
+
+/// The version of the job, 0 where there is none, and how it ended.
+fn execute(args: &RunArgs) -> (u32, Result<Outcome, TrainError>) {
+    let job = match job::read(args.job.as_deref()) {
+        Ok(job) => job,
+        Err(error) => return (0, Err(error)),
+    };
+    let result = threads::allowed()
+        .map_err(|error| TrainError::config(error.to_string()))
+        .and_then(|threads| {
+            let (work, _guard) = work_folder(args.work.clone())?;
+            run::run(&job, &work, threads, &Progress::stderr())
+        });
+    (job.version, result)
+}
+
+/// A temporary folder goes when its guard does.
+fn work_folder(asked: Option<PathBuf>) -> Result<(PathBuf, Option<tempfile::TempDir>), TrainError> {
+    let failed =
+        |error: std::io::Error| TrainError::storage_unavailable(format!("no work folder: {error}"));
+    match asked {
+        Some(path) => {
+            std::fs::create_dir_all(&path).map_err(failed)?;
+            Ok((path, None))
+        }
+        None => {
+            let guard = tempfile::tempdir().map_err(failed)?;
+            Ok((guard.path().to_owned(), Some(guard)))
+        }
+    }
+}
+
+fn finish(path: Option<PathBuf>, report: &TrainingReport, code: u8) -> u8 {
+    let Some(path) = path else { return code };
+    match termination::write(&path, report) {
+        Ok(()) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            if code == 0 {
+                error.exit_code().code()
+            } else {
+                code
+            }
+        }
+    }
+}
+
+fn print_table(outcome: &Outcome) {
+    let figure = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
+    println!(
+        "{:<12} {:>8} {:>8} {:>8}",
+        "held out", "NDCG@10", "MRR@10", "MAP@10"
+    );
+    for line in &outcome.table {
+        println!(
+            "{:<12} {:>8} {:>8} {:>8}",
+            line.ranker,
+            figure(line.ndcg_at_10),
+            figure(line.mrr_at_10),
+            figure(line.map_at_10)
+        );
+    }
+}
+
+fn generate(args: &GenerateArgs) -> u8 {
+    let result = shop::generate(args);
+    match &result {
+        Ok(written) => println!(
+            "{} products, {} events in {}",
+            written.products,
+            written.events,
+            args.out.display()
+        ),
+        Err(error) => eprintln!("error: {error}"),
+    }
+    termination::exit_code(&result)
+}

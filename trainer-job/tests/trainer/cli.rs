@@ -12,12 +12,18 @@ use super::shops::small_job;
 
 fn trainer() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_searchop-trainer"));
-    command.env_clear();
+    // One thread: tests run beside each other, and LightGBM's spin.
+    command.env_clear().env("SEARCHOP_CPU_LIMIT_MILLIS", "1000");
     command
 }
 
 fn run(job: &str, report: &Path) -> Output {
-    trainer().args(["run", "--report"]).arg(report).env("SEARCHOP_JOB", job).output().unwrap()
+    trainer()
+        .args(["run", "--report"])
+        .arg(report)
+        .env("SEARCHOP_JOB", job)
+        .output()
+        .unwrap()
 }
 
 fn report(path: &Path) -> TrainingReport {
@@ -39,8 +45,14 @@ fn a_run_ends_with_zero_a_report_and_a_line_a_stage() {
     assert_eq!(data.products, 200);
     assert!(data.training_lists > 0 && data.holdout_lists > 0);
 
-    let stages: Vec<serde_json::Value> = stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let names: Vec<&str> = stages.iter().map(|stage| stage["stage"].as_str().unwrap()).collect();
+    let stages: Vec<serde_json::Value> = stderr
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let names: Vec<&str> = stages
+        .iter()
+        .map(|stage| stage["stage"].as_str().unwrap())
+        .collect();
     assert_eq!(names, ["load", "features", "train", "evaluate", "publish"]);
     assert!(stages.iter().all(|stage| stage["seconds"].is_number()));
     let stdout = String::from_utf8(output.stdout).unwrap();
@@ -59,8 +71,17 @@ fn a_bad_job_is_told_with_its_field() {
     assert_eq!(output.status.code(), Some(2));
     let failure = report(&path).failure.unwrap();
     assert_eq!(failure.reason, FailureReason::ConfigInvalid);
-    assert!(failure.message.starts_with("job: evaluation.holdoutDays: invalid type: string \"seven\""), "{failure:?}");
-    assert!(String::from_utf8(output.stderr).unwrap().contains("evaluation.holdoutDays"));
+    assert!(
+        failure
+            .message
+            .starts_with("job: evaluation.holdoutDays: invalid type: string \"seven\""),
+        "{failure:?}"
+    );
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("evaluation.holdoutDays")
+    );
 }
 
 #[test]
@@ -90,7 +111,11 @@ fn every_kind_of_failure_has_its_status() {
     ] {
         let output = run(&job.to_string(), &path);
         let failure = report(&path).failure.unwrap();
-        assert_eq!((output.status.code(), failure.reason), (Some(code), reason), "{failure:?}");
+        assert_eq!(
+            (output.status.code(), failure.reason),
+            (Some(code), reason),
+            "{failure:?}"
+        );
         assert!(!failure.message.is_empty());
     }
 }
@@ -99,17 +124,42 @@ fn every_kind_of_failure_has_its_status() {
 fn no_job_and_no_such_option_are_bad_configuration() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("report.json");
-    let output = trainer().args(["run", "--report"]).arg(&path).output().unwrap();
+    let output = trainer()
+        .args(["run", "--report"])
+        .arg(&path)
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(report(&path).failure.unwrap().message.contains("SEARCHOP_JOB"));
-    assert_eq!(trainer().args(["run", "--speed"]).output().unwrap().status.code(), Some(2));
+    assert!(
+        report(&path)
+            .failure
+            .unwrap()
+            .message
+            .contains("SEARCHOP_JOB")
+    );
+    assert_eq!(
+        trainer()
+            .args(["run", "--speed"])
+            .output()
+            .unwrap()
+            .status
+            .code(),
+        Some(2)
+    );
 }
 
 #[test]
 fn help_and_version_are_there() {
     let help = trainer().arg("--help").output().unwrap();
     let text = String::from_utf8(help.stdout).unwrap();
-    assert!(help.status.success() && text.contains("generate") && text.contains("Exit status"), "{text}");
+    assert!(
+        help.status.success() && text.contains("generate") && text.contains("Exit status"),
+        "{text}"
+    );
     let version = trainer().arg("--version").output().unwrap();
-    assert!(String::from_utf8(version.stdout).unwrap().starts_with("searchop-trainer 0."));
+    assert!(
+        String::from_utf8(version.stdout)
+            .unwrap()
+            .starts_with("searchop-trainer 0.")
+    );
 }

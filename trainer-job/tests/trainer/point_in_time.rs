@@ -1,9 +1,10 @@
 //! A row sees what serving would have known at that moment, and nothing later.
 
+use polars::prelude::{IntoLazy, col, lit};
 use searchop_contract::TrainingJob;
 use searchop_model::{
     bundle::features_of,
-    features::{features, feature_names},
+    features::{feature_names, features},
     item::Candidate,
     tables::Tables,
 };
@@ -15,18 +16,27 @@ use searchop_trainer::{
     stage_a::DayCounts,
     traffic::Traffic,
 };
-use polars::prelude::{IntoLazy, col, lit};
 
 use super::shops::{Line, dataset, noon, product, small_job};
 
 const FIRST: i32 = 20_000;
 
 fn line(list: &'static str, item: &'static str, action: i8, time_ms: i64) -> Line {
-    Line { list, query: "red shoe", item, action, position: Some(1), time_ms }
+    Line {
+        list,
+        query: "red shoe",
+        item,
+        action,
+        position: Some(1),
+        time_ms,
+    }
 }
 
 fn window() -> Window {
-    Window { first_day: FIRST, last_day: FIRST + 9 }
+    Window {
+        first_day: FIRST,
+        last_day: FIRST + 9,
+    }
 }
 
 fn job(holdout_days: u32) -> TrainingJob {
@@ -47,29 +57,58 @@ fn compute(dataset: &Dataset, slices: &Slices) -> Computed {
     let (lists, _) = lists::build(&traffic, slices);
     let counts = DayCounts::count(&traffic).unwrap();
     let (rows, _) = rows::compute(&catalog, &traffic, &lists, (&counts, dataset.window));
-    Computed { rows, lists, traffic }
+    Computed {
+        rows,
+        lists,
+        traffic,
+    }
 }
 
 /// A feature of item `a` in the list of a day, counted from the first.
 fn value(computed: &Computed, day: i32, feature: &str) -> f32 {
-    let column = feature_names().iter().position(|name| name == feature).unwrap();
-    let list = computed.rows.lists.iter().find(|list| list.day == FIRST + day).unwrap();
-    let row = list.rows.clone().find(|&row| computed.traffic.items[computed.rows.candidates[row].item as usize] == "a");
+    let column = feature_names()
+        .iter()
+        .position(|name| name == feature)
+        .unwrap();
+    let list = computed
+        .rows
+        .lists
+        .iter()
+        .find(|list| list.day == FIRST + day)
+        .unwrap();
+    let row = list
+        .rows
+        .clone()
+        .find(|&row| computed.traffic.items[computed.rows.candidates[row].item as usize] == "a");
     computed.rows.row(row.unwrap())[column]
 }
 
 /// Lists on days 0, 1, 2, 3, 8 and 9, each with a click; the first is bought from on day 2.
 fn shop() -> Dataset {
     let mut lines = Vec::new();
-    for (list, day) in [("l0", 0), ("l1", 1), ("l2", 2), ("l3", 3), ("l8", 8), ("l9", 9)] {
+    for (list, day) in [
+        ("l0", 0),
+        ("l1", 1),
+        ("l2", 2),
+        ("l3", 3),
+        ("l8", 8),
+        ("l9", 9),
+    ] {
         lines.push(line(list, "a", 0, noon(FIRST + day, 0)));
-        lines.push(Line { position: Some(2), ..line(list, "b", 0, noon(FIRST + day, 0)) });
+        lines.push(Line {
+            position: Some(2),
+            ..line(list, "b", 0, noon(FIRST + day, 0))
+        });
         lines.push(line(list, "a", 1, noon(FIRST + day, 5)));
         if day == 2 {
             lines.push(line("l0", "a", 3, noon(FIRST + 2, 9)));
         }
     }
-    dataset(vec![product("a", "Red shoe"), product("b", "Blue hat")], &lines, window())
+    dataset(
+        vec![product("a", "Red shoe"), product("b", "Blue hat")],
+        &lines,
+        window(),
+    )
 }
 
 #[test]
@@ -106,7 +145,10 @@ fn what_left_the_window_is_not_seen() {
     let (all_clicks, all_shown) = (5.0, 10.0);
     let expected = (clicks + 20.0 * all_clicks / all_shown) / (clicks + 20.0);
     assert_eq!(value(&computed, 9, "item_ctr_7d"), expected as f32);
-    assert_eq!(value(&computed, 9, "item_impressions_log_30d"), (5_f64.ln_1p()) as f32);
+    assert_eq!(
+        value(&computed, 9, "item_impressions_log_30d"),
+        (5_f64.ln_1p()) as f32
+    );
 }
 
 #[test]
@@ -130,22 +172,58 @@ fn training_rows_are_what_serving_would_have_computed() {
     let computed = compute(&whole, &slices);
     let today = whole.window.last_day;
 
-    let before = Window { last_day: today - 1, ..whole.window };
-    let events = whole.events.clone().lazy().filter(col("day").lt(lit(today))).collect().unwrap();
-    let yesterday = Dataset { events, window: before, through: before.end(), ..whole.clone() };
+    let before = Window {
+        last_day: today - 1,
+        ..whole.window
+    };
+    let events = whole
+        .events
+        .clone()
+        .lazy()
+        .filter(col("day").lt(lit(today)))
+        .collect()
+        .unwrap();
+    let yesterday = Dataset {
+        events,
+        window: before,
+        through: before.end(),
+        ..whole.clone()
+    };
     let catalog = Catalog::analyse(&yesterday.products);
     let traffic = Traffic::read(&yesterday, catalog.analyzer()).unwrap();
     let counts = DayCounts::count(&traffic).unwrap();
     let (_, history) = rows::compute(&catalog, &traffic, &[], (&counts, before));
-    let tables = Tables::build(rows::tables(&catalog, &traffic, &history, ("m", before.end()))).unwrap();
+    let tables = Tables::build(rows::tables(
+        &catalog,
+        &traffic,
+        &history,
+        ("m", before.end()),
+    ))
+    .unwrap();
 
     let mut compared = 0;
-    for (list, placed) in computed.lists.iter().zip(&computed.rows.lists).filter(|(list, _)| list.day == today) {
+    for (list, placed) in computed
+        .lists
+        .iter()
+        .zip(&computed.rows.lists)
+        .filter(|(list, _)| list.day == today)
+    {
         let query = &computed.traffic.queries[list.query as usize].text;
         for (candidate, row) in list.candidates.iter().zip(placed.rows.clone()) {
             let id = computed.traffic.items[candidate.item as usize].clone();
-            let served = features_of(&tables, query, list.time, &[Candidate { id, ..Candidate::default() }]).remove(0);
-            for ((feature, trained), served) in features().iter().zip(computed.rows.row(row)).zip(served) {
+            let served = features_of(
+                &tables,
+                query,
+                list.time,
+                &[Candidate {
+                    id,
+                    ..Candidate::default()
+                }],
+            )
+            .remove(0);
+            for ((feature, trained), served) in
+                features().iter().zip(computed.rows.row(row)).zip(served)
+            {
                 assert!(
                     *trained == served || (trained.is_nan() && served.is_nan()),
                     "{}: trained on {trained}, served {served}",

@@ -15,7 +15,7 @@ use super::shops::small_job;
 
 fn run(job: &TrainingJob) -> Result<Outcome, TrainError> {
     let work = tempfile::tempdir().unwrap();
-    run::run(job, work.path(), &Progress::silent())
+    run::run(job, work.path(), 1, &Progress::silent())
 }
 
 fn published(outcome: &Outcome) -> Published {
@@ -23,11 +23,16 @@ fn published(outcome: &Outcome) -> Published {
 }
 
 fn named(published: &Published) -> ReferenceModel {
-    ReferenceModel { digest: published.digest.clone(), tables_digest: published.tables_digest.clone() }
+    ReferenceModel {
+        digest: published.digest.clone(),
+        tables_digest: published.tables_digest.clone(),
+    }
 }
 
 fn stored(store: &Path, folder: &str) -> BTreeSet<String> {
-    let names = fs::read_dir(store.join(folder)).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names = fs::read_dir(store.join(folder))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.collect()
 }
 
@@ -40,7 +45,11 @@ fn the_same_data_give_the_same_digests_whatever_is_served_or_measured() {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let first = run(&small_job(one.path())).unwrap();
     assert_eq!(run(&small_job(two.path())).unwrap(), first, "another store");
-    assert_eq!(run(&small_job(one.path())).unwrap(), first, "a repeat where it is published already");
+    assert_eq!(
+        run(&small_job(one.path())).unwrap(),
+        first,
+        "a repeat where it is published already"
+    );
 
     let mut later = small_job(one.path());
     later.version = 2;
@@ -63,26 +72,48 @@ fn what_is_published_loads_and_says_what_it_is() {
     let published = published(&outcome);
     let model_dir = dir(store.path(), names::MODELS_FOLDER, &published.digest);
     let tables_dir = dir(store.path(), names::TABLES_FOLDER, &published.tables_digest);
-    let bundle = Bundle::open(&model_dir, &published.digest, &tables_dir, &published.tables_digest).unwrap();
-    assert_eq!(published.trained_through_time.to_string(), "2026-11-17T00:00:00Z");
+    let bundle = Bundle::open(
+        &model_dir,
+        &published.digest,
+        &tables_dir,
+        &published.tables_digest,
+    )
+    .unwrap();
+    assert_eq!(
+        published.trained_through_time.to_string(),
+        "2026-11-17T00:00:00Z"
+    );
     assert_eq!(published.tables_time.to_string(), "2026-11-24T00:00:00Z");
-    assert_eq!(bundle.model.manifest.trained_through_time, published.trained_through_time);
+    assert_eq!(
+        bundle.model.manifest.trained_through_time,
+        published.trained_through_time
+    );
     assert_eq!(bundle.tables_manifest.tables_time, published.tables_time);
 
-    let report: ModelReport = serde_json::from_slice(&fs::read(model_dir.join(names::REPORT_FILE)).unwrap()).unwrap();
+    let report: ModelReport =
+        serde_json::from_slice(&fs::read(model_dir.join(names::REPORT_FILE)).unwrap()).unwrap();
     assert_eq!(report.gate.from, "2026-11-17");
     assert_eq!(report.rankers.rankers.len(), 4);
     assert_eq!(report.trees, bundle.model.manifest.trees);
     assert!(report.lists.train > report.lists.valid && report.lists.valid > 0);
-    for file in [names::MLMODEL_FILE, names::IMPORTANCE_FILE, names::GOLDEN_FILE] {
+    for file in [
+        names::MLMODEL_FILE,
+        names::IMPORTANCE_FILE,
+        names::GOLDEN_FILE,
+    ] {
         assert!(model_dir.join(file).exists(), "{file}");
     }
 
     let own = &outcome.report.measurements[0];
-    assert!(own.low.unwrap() < own.candidate.unwrap() && own.candidate.unwrap() < own.high.unwrap());
+    assert!(
+        own.low.unwrap() < own.candidate.unwrap() && own.candidate.unwrap() < own.high.unwrap()
+    );
     // Nothing is served yet, so there is nothing to compare with.
     let served = &outcome.report.measurements[1];
-    assert_eq!((served.candidate, served.reference, served.low), (own.candidate, None, None));
+    assert_eq!(
+        (served.candidate, served.reference, served.low),
+        (own.candidate, None, None)
+    );
     assert!(serde_json::to_vec(&outcome.report).unwrap().len() <= 4096);
 }
 
@@ -98,8 +129,17 @@ fn the_golden_sample_is_scored_alike_by_lightgbm() {
     let columns = model.manifest.features.len();
     let values: Vec<f32> = golden.iter().flat_map(|row| row.row()).collect();
     assert!(values.iter().any(|value| value.is_nan()));
-    for (row, score) in golden.iter().zip(boosting::predict(&text, &values, columns).unwrap()) {
-        assert!((row.score - score).abs() < 1e-9, "{} / {}: {} and {score}", row.query, row.item, row.score);
+    for (row, score) in golden
+        .iter()
+        .zip(boosting::predict(&text, &values, columns).unwrap())
+    {
+        assert!(
+            (row.score - score).abs() < 1e-9,
+            "{} / {}: {} and {score}",
+            row.query,
+            row.item,
+            row.score
+        );
     }
 }
 
@@ -135,7 +175,12 @@ fn a_served_model_that_saw_the_held_out_days_is_told() {
     job.evaluation.holdout_days = 10;
     job.reference = Some(named(&published(&served)));
     let outcome = run(&job).unwrap();
-    let overlaps: Vec<bool> = outcome.report.measurements.iter().map(|one| one.holdout_overlap).collect();
+    let overlaps: Vec<bool> = outcome
+        .report
+        .measurements
+        .iter()
+        .map(|one| one.holdout_overlap)
+        .collect();
     assert_eq!(overlaps, [false, true, false, false, false]);
 }
 
@@ -149,17 +194,33 @@ fn pruning_keeps_what_is_named() {
         job.keep = versions.clone();
         versions.push(published(&run(&job).unwrap()).digest);
     }
-    let hex = |digests: &[&Digest]| digests.iter().map(|digest| digest.hex().to_owned()).collect::<BTreeSet<_>>();
-    assert_eq!(stored(store.path(), names::MODELS_FOLDER), hex(&versions.iter().collect::<Vec<_>>()));
+    let hex = |digests: &[&Digest]| {
+        digests
+            .iter()
+            .map(|digest| digest.hex().to_owned())
+            .collect::<BTreeSet<_>>()
+    };
+    assert_eq!(
+        stored(store.path(), names::MODELS_FOLDER),
+        hex(&versions.iter().collect::<Vec<_>>())
+    );
 
     // Version 2 is served, version 1 is kept, versions 3 and 4 are nobody's.
     let tables = stored(store.path(), names::TABLES_FOLDER);
     job.parameters.num_iterations = 6;
     job.keep = vec![versions[0].clone()];
-    let tables_digest = format!("sha256:{}", tables.first().unwrap()).parse().unwrap();
-    job.reference = Some(ReferenceModel { digest: versions[1].clone(), tables_digest });
+    let tables_digest = format!("sha256:{}", tables.first().unwrap())
+        .parse()
+        .unwrap();
+    job.reference = Some(ReferenceModel {
+        digest: versions[1].clone(),
+        tables_digest,
+    });
     let newest = published(&run(&job).unwrap()).digest;
-    assert_eq!(stored(store.path(), names::MODELS_FOLDER), hex(&[&versions[0], &versions[1], &newest]));
+    assert_eq!(
+        stored(store.path(), names::MODELS_FOLDER),
+        hex(&[&versions[0], &versions[1], &newest])
+    );
     assert_eq!(stored(store.path(), names::TABLES_FOLDER), tables);
 }
 
@@ -169,6 +230,9 @@ fn too_long_a_holdout_is_refused() {
     let mut job = small_job(store.path());
     job.evaluation.holdout_days = 29;
     let error = run(&job).unwrap_err();
-    assert!(matches!(error, TrainError::Data(_)) && error.to_string().contains("holdoutDays is 29"), "{error}");
+    assert!(
+        matches!(error, TrainError::Data(_)) && error.to_string().contains("holdoutDays is 29"),
+        "{error}"
+    );
     assert_eq!(job.evaluation.measures[0].metric, Metric::NDCG);
 }

@@ -20,7 +20,10 @@ fn value(rng: &mut ChaCha8Rng, column: usize) -> f32 {
 
 fn groups(lists: usize, seed: u64) -> Groups {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut groups = Groups { columns: COLUMNS, ..Groups::default() };
+    let mut groups = Groups {
+        columns: COLUMNS,
+        ..Groups::default()
+    };
     for _ in 0..lists {
         let size = rng.random_range(2..12);
         for _ in 0..size {
@@ -36,8 +39,16 @@ fn groups(lists: usize, seed: u64) -> Groups {
 
 fn trained() -> Trained {
     let features: Vec<String> = (0..COLUMNS).map(|column| format!("f{column}")).collect();
-    let parameters = BoostingParameters { num_iterations: 120, min_data_in_leaf: 5, ..BoostingParameters::default() };
-    let settings = Settings { parameters: &parameters, features: &features, threads: 1 };
+    let parameters = BoostingParameters {
+        num_iterations: 120,
+        min_data_in_leaf: 5,
+        ..BoostingParameters::default()
+    };
+    let settings = Settings {
+        parameters: &parameters,
+        features: &features,
+        threads: 1,
+    };
     boosting::train(&groups(400, 1), &groups(100, 2), &settings, |_, _| {}).unwrap()
 }
 
@@ -47,7 +58,9 @@ fn lightgbm_and_the_forest_agree_bit_for_bit() {
     assert!(model.trees > 5, "{}", model.trees);
     let forest = Forest::parse(model.text.as_bytes()).unwrap();
     let mut rng = ChaCha8Rng::seed_from_u64(3);
-    let mut values: Vec<f32> = (0..4_000 * COLUMNS).map(|index| value(&mut rng, index % COLUMNS)).collect();
+    let mut values: Vec<f32> = (0..4_000 * COLUMNS)
+        .map(|index| value(&mut rng, index % COLUMNS))
+        .collect();
     values.extend([f32::NAN; COLUMNS]);
     values.extend([f32::MAX; COLUMNS]);
     values.extend([f32::NEG_INFINITY; COLUMNS]);

@@ -4,24 +4,44 @@ use std::path::Path;
 
 use polars::prelude::{Column, DataFrame};
 use searchop_contract::{
-    BaselineName, BoostingParameters, DataSource, EvaluationSettings, Measure, Metric, Reference, SyntheticShop,
-    TrainingJob,
+    BaselineName, BoostingParameters, DataSource, EvaluationSettings, Measure, Metric, Reference,
+    SyntheticShop, TrainingJob,
 };
 use searchop_model::item::ItemFields;
 use searchop_trainer::data::{Cleaning, DAY_MS, Dataset, Product, Window, day_of};
 
 /// 200 products, 5,000 events.
 pub fn small_job(store: &Path) -> TrainingJob {
-    job(store, SyntheticShop { products: 200, events: 5_000, seed: 42, window_days: 30 })
+    job(
+        store,
+        SyntheticShop {
+            products: 200,
+            events: 5_000,
+            seed: 42,
+            window_days: 30,
+        },
+    )
 }
 
 /// The shop of the samples: 2,000 products, 100,000 events.
 pub fn default_job(store: &Path) -> TrainingJob {
-    job(store, SyntheticShop { products: 2_000, events: 100_000, seed: 42, window_days: 30 })
+    job(
+        store,
+        SyntheticShop {
+            products: 2_000,
+            events: 100_000,
+            seed: 42,
+            window_days: 30,
+        },
+    )
 }
 
 fn job(store: &Path, shop: SyntheticShop) -> TrainingJob {
-    let against = |against| Measure { metric: Metric::NDCG, k: 10, against };
+    let against = |against| Measure {
+        metric: Metric::NDCG,
+        k: 10,
+        against,
+    };
     TrainingJob {
         model: "products".into(),
         version: 1,
@@ -30,7 +50,11 @@ fn job(store: &Path, shop: SyntheticShop) -> TrainingJob {
         parameters: BoostingParameters::default(),
         evaluation: EvaluationSettings {
             holdout_days: 7,
-            baselines: vec![BaselineName::LoggedOrder, BaselineName::Bm25, BaselineName::Random],
+            baselines: vec![
+                BaselineName::LoggedOrder,
+                BaselineName::Bm25,
+                BaselineName::Random,
+            ],
             measures: vec![
                 against(None),
                 against(Some(Reference::Served)),
@@ -59,7 +83,13 @@ pub struct Line {
 }
 
 pub fn product(id: &str, title: &str) -> Product {
-    Product { id: id.into(), fields: ItemFields { title: Some(title.into()), ..ItemFields::default() } }
+    Product {
+        id: id.into(),
+        fields: ItemFields {
+            title: Some(title.into()),
+            ..ItemFields::default()
+        },
+    }
 }
 
 /// Lines must be in order of time, as loading leaves them.
@@ -75,13 +105,31 @@ pub fn dataset(products: Vec<Product>, lines: &[Line], window: Window) -> Datase
             texts("query", |line| line.query),
             texts("client", |_| "c"),
             texts("item", |line| line.item),
-            Column::new("action".into(), lines.iter().map(|line| i32::from(line.action)).collect::<Vec<_>>()),
-            Column::new("position".into(), lines.iter().map(|line| line.position).collect::<Vec<_>>()),
-            Column::new("time_ms".into(), lines.iter().map(|line| line.time_ms).collect::<Vec<_>>()),
+            Column::new(
+                "action".into(),
+                lines
+                    .iter()
+                    .map(|line| i32::from(line.action))
+                    .collect::<Vec<_>>(),
+            ),
+            Column::new(
+                "position".into(),
+                lines.iter().map(|line| line.position).collect::<Vec<_>>(),
+            ),
+            Column::new(
+                "time_ms".into(),
+                lines.iter().map(|line| line.time_ms).collect::<Vec<_>>(),
+            ),
             Column::new("day".into(), days),
         ],
     );
-    Dataset { products, events: events.unwrap(), window, through: window.end(), cleaning: Cleaning::default() }
+    Dataset {
+        products,
+        events: events.unwrap(),
+        window,
+        through: window.end(),
+        cleaning: Cleaning::default(),
+    }
 }
 
 /// Noon of a day, and some seconds.

@@ -1,0 +1,595 @@
+//! LightGBM's lambdarank. The only module with `unsafe` code of this crate: lightgbm3's safe wrapper
+//! cannot set query groups, so its C functions are called here, behind types that free what they
+//! hold and check every length before a pointer crosses over.
+//!
+//! The same rows give the same model text, whatever the number of threads: `deterministic` and
+//! `force_col_wise` make one thread add up each feature's histogram (row-wise, the order of the sums
+//! follows the thread count), the validation metric is computed here and not in LightGBM's threads,
+//! and the one line of the text that tells the thread count is left out.
+#![allow(unsafe_code)]
+
+use std::{
+    ffi::{CStr, CString, c_int, c_void},
+    ptr,
+};
+
+use lightgbm3_sys as sys;
+use searchop_contract::{BoostingParameters, Metric};
+
+use crate::metrics;
+
+/// Training ends when NDCG@10 on the validation lists has not grown for this many trees.
+pub const PATIENCE: u32 = 30;
+
+/// LightGBM refused a call.
+#[derive(Debug, thiserror::Error)]
+pub enum BoostingError {
+    #[error("lightgbm: {0}")]
+    Refused(String),
+    #[error("the rows do not fit: {0}")]
+    Shape(String),
+    #[error(
+        "no split of the {rows} training rows leaves minDataInLeaf = {min_data_in_leaf} rows on both sides; give more days of data or lower training.parameters.minDataInLeaf"
+    )]
+    NoSplit { rows: usize, min_data_in_leaf: u32 },
+}
+
+/// Rows of query groups, group after group.
+#[derive(Clone, Debug, Default)]
+pub struct Groups {
+    /// Row-major; NaN is a missing value.
+    pub values: Vec<f32>,
+    /// Features a row.
+    pub columns: usize,
+    /// One label a row, 0 to 3.
+    pub labels: Vec<f32>,
+    /// Rows of each group, in order.
+    pub sizes: Vec<i32>,
+}
+
+impl Groups {
+    pub fn rows(&self) -> usize {
+        self.labels.len()
+    }
+
+    fn check(&self, columns: usize) -> Result<(), BoostingError> {
+        let grouped: i64 = self.sizes.iter().map(|&size| i64::from(size)).sum();
+        let fits = self.columns == columns
+            && self.values.len() == self.rows() * columns
+            && i64::try_from(self.rows()).is_ok_and(|rows| rows == grouped)
+            && i32::try_from(self.rows()).is_ok()
+            && self.sizes.iter().all(|&size| size > 0);
+        if fits && self.rows() > 0 {
+            return Ok(());
+        }
+        Err(BoostingError::Shape(format!(
+            "{} values, {} labels and {} group sizes that sum to {grouped} for {columns} columns",
+            self.values.len(),
+            self.rows(),
+            self.sizes.len()
+        )))
+    }
+}
+
+/// How to train.
+pub struct Settings<'a> {
+    pub parameters: &'a BoostingParameters,
+    pub features: &'a [String],
+    pub threads: usize,
+}
+
+/// A trained model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trained {
+    /// LightGBM's text format, cut after the best tree.
+    pub text: String,
+    pub trees: u32,
+    /// NDCG@10 on the validation lists after each tree that was tried.
+    pub curve: Vec<f64>,
+    pub importance: Vec<Importance>,
+}
+
+/// What a feature did in the trees that are kept.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Importance {
+    pub feature: String,
+    /// Splits that use it.
+    pub splits: u64,
+    /// Sum of the loss those splits took away.
+    pub gain: f64,
+}
+
+/// Trains with early stopping on `valid`. `on_tree` hears each tree's number and NDCG@10.
+pub fn train(
+    train: &Groups,
+    valid: &Groups,
+    settings: &Settings,
+    mut on_tree: impl FnMut(u32, f64),
+) -> Result<Trained, BoostingError> {
+    let text = settings.text()?;
+    let train_set = Dataset::new(train, settings, &text, None)?;
+    let valid_set = Dataset::new(valid, settings, &text, Some(&train_set))?;
+    let booster = Booster::new(&train_set, &text)?;
+    booster.add_validation(&valid_set)?;
+    let mut curve: Vec<f64> = Vec::new();
+    let mut best = 0;
+    for tree in 1..=settings.parameters.num_iterations {
+        let stuck = booster.update()?;
+        if stuck {
+            break;
+        }
+        let ndcg = mean_ndcg(&booster.validation_scores(valid.rows())?, valid);
+        if curve.is_empty() || ndcg > curve[best] {
+            best = curve.len();
+        }
+        curve.push(ndcg);
+        on_tree(tree, ndcg);
+        if curve.len() - best > PATIENCE as usize {
+            break;
+        }
+    }
+    if curve.is_empty() {
+        return Err(BoostingError::NoSplit {
+            rows: train.rows(),
+            min_data_in_leaf: settings.parameters.min_data_in_leaf,
+        });
+    }
+    let trees = u32::try_from(best + 1).expect("the number of trees is a u32");
+    Ok(Trained {
+        text: booster.save(trees)?,
+        trees,
+        curve,
+        importance: booster.importance(trees, settings.features)?,
+    })
+}
+
+/// NDCG@10 over the lists that have a positive label.
+fn mean_ndcg(scores: &[f64], groups: &Groups) -> f64 {
+    let mut start = 0;
+    let (mut sum, mut lists) = (0.0, 0.0);
+    for &size in &groups.sizes {
+        let rows = start..start + usize::try_from(size).expect("sizes were checked");
+        start = rows.end;
+        let labels: Vec<u8> = groups.labels[rows.clone()]
+            .iter()
+            .map(|&label| label as u8)
+            .collect();
+        if let Some(ndcg) = metrics::measure(Metric::NDCG, 10, &scores[rows], &labels) {
+            sum += ndcg;
+            lists += 1.0;
+        }
+    }
+    if lists > 0.0 { sum / lists } else { 0.0 }
+}
+
+impl Settings<'_> {
+    fn text(&self) -> Result<CString, BoostingError> {
+        let p = self.parameters;
+        let text = format!(
+            "objective=lambdarank metric=none label_gain=0,1,3,7 num_iterations={} \
+             learning_rate={} num_leaves={} min_data_in_leaf={} seed={} num_threads={} \
+             deterministic=true force_col_wise=true feature_pre_filter=false verbosity=-1",
+            p.num_iterations,
+            p.learning_rate,
+            p.num_leaves,
+            p.min_data_in_leaf,
+            p.seed,
+            self.threads.max(1)
+        );
+        c_string(&text)
+    }
+}
+
+/// LightGBM's own prediction, for tests that compare other scorers with it. It reads only text that
+/// this process wrote: its loader is not safe against a malformed file.
+pub fn predict(text: &str, values: &[f32], columns: usize) -> Result<Vec<f64>, BoostingError> {
+    if columns == 0 || !values.len().is_multiple_of(columns) {
+        return Err(BoostingError::Shape(format!(
+            "{} values for {columns} columns",
+            values.len()
+        )));
+    }
+    let booster = Booster::load(text)?;
+    let mut scores = vec![0.0; values.len() / columns];
+    let parameters = c_string("num_threads=1")?;
+    let mut written = 0_i64;
+    // SAFETY: `values` holds rows × columns floats, `scores` has room for one f64 a row, and the
+    // raw score of a lambdarank model is one value a row.
+    check(unsafe {
+        sys::LGBM_BoosterPredictForMat(
+            booster.handle,
+            values.as_ptr().cast::<c_void>(),
+            constant(sys::C_API_DTYPE_FLOAT32),
+            length(scores.len())?,
+            length(columns)?,
+            1,
+            constant(sys::C_API_PREDICT_RAW_SCORE),
+            0,
+            -1,
+            parameters.as_ptr(),
+            &raw mut written,
+            scores.as_mut_ptr(),
+        )
+    })?;
+    Ok(scores)
+}
+
+/// A `DatasetHandle` that is freed.
+struct Dataset {
+    handle: sys::DatasetHandle,
+}
+
+impl Dataset {
+    fn new(
+        groups: &Groups,
+        settings: &Settings,
+        text: &CStr,
+        reference: Option<&Self>,
+    ) -> Result<Self, BoostingError> {
+        groups.check(settings.features.len())?;
+        let mut handle = ptr::null_mut();
+        // SAFETY: `check` proved that `values` holds rows × columns floats; LightGBM copies them
+        // into bins before it returns. `reference` outlives the call.
+        check(unsafe {
+            sys::LGBM_DatasetCreateFromMat(
+                groups.values.as_ptr().cast::<c_void>(),
+                constant(sys::C_API_DTYPE_FLOAT32),
+                length(groups.rows())?,
+                length(groups.columns)?,
+                1,
+                text.as_ptr(),
+                reference.map_or(ptr::null_mut(), |set| set.handle),
+                &raw mut handle,
+            )
+        })?;
+        let set = Self { handle };
+        set.field(
+            c"label",
+            groups.labels.as_ptr().cast(),
+            groups.labels.len(),
+            sys::C_API_DTYPE_FLOAT32,
+        )?;
+        set.field(
+            c"group",
+            groups.sizes.as_ptr().cast(),
+            groups.sizes.len(),
+            sys::C_API_DTYPE_INT32,
+        )?;
+        set.name_features(settings.features)?;
+        Ok(set)
+    }
+
+    /// `data` points to `count` elements of the named type.
+    fn field(
+        &self,
+        name: &CStr,
+        data: *const c_void,
+        count: usize,
+        kind: u32,
+    ) -> Result<(), BoostingError> {
+        // SAFETY: both callers pass the pointer and length of one live Vec of the type that `kind`
+        // names; LightGBM copies the elements.
+        check(unsafe {
+            sys::LGBM_DatasetSetField(
+                self.handle,
+                name.as_ptr(),
+                data,
+                length(count)?,
+                constant(kind),
+            )
+        })
+    }
+
+    fn name_features(&self, features: &[String]) -> Result<(), BoostingError> {
+        let names: Vec<CString> = features
+            .iter()
+            .map(|name| c_string(name))
+            .collect::<Result<_, _>>()?;
+        let mut pointers: Vec<_> = names.iter().map(|name| name.as_ptr()).collect();
+        // SAFETY: as many live, NUL-terminated strings as the count says; LightGBM copies them.
+        check(unsafe {
+            sys::LGBM_DatasetSetFeatureNames(
+                self.handle,
+                pointers.as_mut_ptr(),
+                length(pointers.len())?,
+            )
+        })
+    }
+}
+
+impl Drop for Dataset {
+    fn drop(&mut self) {
+        // SAFETY: the handle came from a successful create and is freed once. Nothing useful can be
+        // done if that fails.
+        unsafe { sys::LGBM_DatasetFree(self.handle) };
+    }
+}
+
+/// A `BoosterHandle` that is freed.
+struct Booster {
+    handle: sys::BoosterHandle,
+}
+
+impl Booster {
+    /// `train_set` must outlive the booster, which keeps a pointer to it; `train` declares it first.
+    fn new(train_set: &Dataset, text: &CStr) -> Result<Self, BoostingError> {
+        let mut handle = ptr::null_mut();
+        // SAFETY: a live dataset and a NUL-terminated string.
+        check(unsafe {
+            sys::LGBM_BoosterCreate(train_set.handle, text.as_ptr(), &raw mut handle)
+        })?;
+        Ok(Self { handle })
+    }
+
+    fn load(text: &str) -> Result<Self, BoostingError> {
+        let text = c_string(text)?;
+        let mut handle = ptr::null_mut();
+        let mut iterations = 0;
+        // SAFETY: a NUL-terminated string and two out-pointers.
+        check(unsafe {
+            sys::LGBM_BoosterLoadModelFromString(
+                text.as_ptr(),
+                &raw mut iterations,
+                &raw mut handle,
+            )
+        })?;
+        Ok(Self { handle })
+    }
+
+    fn add_validation(&self, set: &Dataset) -> Result<(), BoostingError> {
+        // SAFETY: both handles are live, and `train` keeps the dataset until the booster is gone.
+        check(unsafe { sys::LGBM_BoosterAddValidData(self.handle, set.handle) })
+    }
+
+    /// Grows one tree; true when no split was found.
+    fn update(&self) -> Result<bool, BoostingError> {
+        let mut finished: c_int = 0;
+        // SAFETY: a live handle and an out-pointer.
+        check(unsafe { sys::LGBM_BoosterUpdateOneIter(self.handle, &raw mut finished) })?;
+        Ok(finished != 0)
+    }
+
+    /// The raw score of every validation row.
+    fn validation_scores(&self, rows: usize) -> Result<Vec<f64>, BoostingError> {
+        let mut count = 0_i64;
+        // SAFETY: a live handle and an out-pointer.
+        check(unsafe { sys::LGBM_BoosterGetNumPredict(self.handle, 1, &raw mut count) })?;
+        if usize::try_from(count) != Ok(rows) {
+            return Err(BoostingError::Shape(format!(
+                "{count} validation scores for {rows} rows"
+            )));
+        }
+        let mut scores = vec![0.0_f64; rows];
+        // SAFETY: `scores` has room for the count that LightGBM has just told.
+        check(unsafe {
+            sys::LGBM_BoosterGetPredict(self.handle, 1, &raw mut count, scores.as_mut_ptr())
+        })?;
+        Ok(scores)
+    }
+
+    fn save(&self, trees: u32) -> Result<String, BoostingError> {
+        let mut room = 1 << 20;
+        loop {
+            let mut buffer = vec![0_u8; room];
+            let mut needed = 0_i64;
+            // SAFETY: the buffer has as many bytes as the length argument says; LightGBM writes
+            // nothing when its text, NUL included, is longer.
+            check(unsafe {
+                sys::LGBM_BoosterSaveModelToString(
+                    self.handle,
+                    0,
+                    length(trees as usize)?,
+                    constant(sys::C_API_FEATURE_IMPORTANCE_SPLIT),
+                    i64::try_from(room).expect("a buffer is shorter than 2^63"),
+                    &raw mut needed,
+                    buffer.as_mut_ptr().cast(),
+                )
+            })?;
+            let needed = usize::try_from(needed).unwrap_or_default();
+            if needed > room {
+                room = needed;
+                continue;
+            }
+            buffer.truncate(needed.saturating_sub(1));
+            let text = String::from_utf8(buffer)
+                .map_err(|_| BoostingError::Shape("the model text is not UTF-8".into()))?;
+            return Ok(without_threads(&text));
+        }
+    }
+
+    fn importance(
+        &self,
+        trees: u32,
+        features: &[String],
+    ) -> Result<Vec<Importance>, BoostingError> {
+        let of_kind = |kind: u32| -> Result<Vec<f64>, BoostingError> {
+            let mut values = vec![0.0_f64; features.len()];
+            // SAFETY: one f64 a feature of the dataset, whose width was checked to be this one.
+            check(unsafe {
+                sys::LGBM_BoosterFeatureImportance(
+                    self.handle,
+                    length(trees as usize)?,
+                    constant(kind),
+                    values.as_mut_ptr(),
+                )
+            })?;
+            Ok(values)
+        };
+        let splits = of_kind(sys::C_API_FEATURE_IMPORTANCE_SPLIT)?;
+        let gains = of_kind(sys::C_API_FEATURE_IMPORTANCE_GAIN)?;
+        let one = |((feature, splits), gain): ((&String, f64), f64)| Importance {
+            feature: feature.clone(),
+            splits: splits as u64,
+            gain,
+        };
+        Ok(features.iter().zip(splits).zip(gains).map(one).collect())
+    }
+}
+
+impl Drop for Booster {
+    fn drop(&mut self) {
+        // SAFETY: as for a dataset.
+        unsafe { sys::LGBM_BoosterFree(self.handle) };
+    }
+}
+
+/// The text tells every parameter; the number of threads is the only one that is not the model's.
+fn without_threads(text: &str) -> String {
+    text.split_inclusive('\n')
+        .filter(|line| !line.starts_with("[num_threads:"))
+        .collect()
+}
+
+fn check(code: c_int) -> Result<(), BoostingError> {
+    if code == 0 {
+        return Ok(());
+    }
+    // SAFETY: LightGBM returns a NUL-terminated string of this thread, valid until its next call.
+    let message = unsafe { CStr::from_ptr(sys::LGBM_GetLastError()) };
+    Err(BoostingError::Refused(
+        message.to_string_lossy().into_owned(),
+    ))
+}
+
+fn c_string(text: &str) -> Result<CString, BoostingError> {
+    CString::new(text).map_err(|_| BoostingError::Shape("a text holds a NUL byte".into()))
+}
+
+fn length(count: usize) -> Result<i32, BoostingError> {
+    i32::try_from(count)
+        .map_err(|_| BoostingError::Shape(format!("{count} is more than LightGBM counts to")))
+}
+
+/// The C header's constants are `int` there and `u32` here.
+fn constant(value: u32) -> c_int {
+    c_int::try_from(value).expect("LightGBM's constants are small")
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    pub(crate) const COLUMNS: usize = 6;
+
+    /// Lists of 10 whose label follows the first two columns, a tenth of the values missing.
+    pub(crate) fn sample(lists: usize, seed: u64) -> Groups {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut groups = Groups {
+            columns: COLUMNS,
+            ..Groups::default()
+        };
+        for _ in 0..lists {
+            for _ in 0..10 {
+                let row: Vec<f32> = (0..COLUMNS).map(|_| rng.random_range(-1.0..1.0)).collect();
+                let score = 2.0 * row[0] + row[1] + rng.random_range(-0.3_f32..0.3);
+                groups.labels.push(((score + 0.6).clamp(0.0, 3.0)).floor());
+                let missing = |value| {
+                    if rng.random_bool(0.1) {
+                        f32::NAN
+                    } else {
+                        value
+                    }
+                };
+                groups.values.extend(row.into_iter().map(missing));
+            }
+            groups.sizes.push(10);
+        }
+        groups
+    }
+
+    pub(crate) fn features() -> Vec<String> {
+        (0..COLUMNS).map(|column| format!("f{column}")).collect()
+    }
+
+    pub(crate) fn trained(threads: usize) -> Trained {
+        let parameters = BoostingParameters {
+            num_iterations: 40,
+            ..BoostingParameters::default()
+        };
+        let features = features();
+        let settings = Settings {
+            parameters: &parameters,
+            features: &features,
+            threads,
+        };
+        train(&sample(200, 1), &sample(60, 2), &settings, |_, _| {}).unwrap()
+    }
+
+    #[test]
+    fn learns_and_keeps_the_best_trees() {
+        let mut seen = Vec::new();
+        let parameters = BoostingParameters {
+            num_iterations: 60,
+            ..BoostingParameters::default()
+        };
+        let features = features();
+        let settings = Settings {
+            parameters: &parameters,
+            features: &features,
+            threads: 1,
+        };
+        let model = train(&sample(200, 1), &sample(60, 2), &settings, |tree, ndcg| {
+            seen.push((tree, ndcg))
+        });
+        let model = model.unwrap();
+        assert_eq!(seen.len(), model.curve.len());
+        let best = model.curve.iter().copied().fold(0.0, f64::max);
+        assert!(best > 0.85, "{best}");
+        assert!((model.curve[model.trees as usize - 1] - best).abs() < 1e-15);
+        assert_eq!(model.text.matches("\nTree=").count(), model.trees as usize);
+        let gain: Vec<f64> = model.importance.iter().map(|one| one.gain).collect();
+        assert!(gain[0] > gain[1] && gain[1] > gain[2], "{gain:?}");
+    }
+
+    #[test]
+    fn neither_a_repeat_nor_the_threads_change_a_byte() {
+        let one = trained(1);
+        assert!(one == trained(1), "a repeat differs");
+        assert!(one == trained(2), "two threads differ from one");
+        assert!(!one.text.contains("num_threads"));
+        assert!(one.text.contains("feature_names=f0 f1 f2"));
+    }
+
+    #[test]
+    fn rows_that_do_not_fit_are_an_error() {
+        let parameters = BoostingParameters::default();
+        let features = features();
+        let settings = Settings {
+            parameters: &parameters,
+            features: &features,
+            threads: 1,
+        };
+        let good = sample(20, 1);
+        for bad in [
+            Groups {
+                columns: 3,
+                ..good.clone()
+            },
+            Groups {
+                sizes: vec![10; 19],
+                ..good.clone()
+            },
+            Groups {
+                values: vec![0.0; 7],
+                ..good.clone()
+            },
+            Groups {
+                columns: COLUMNS,
+                ..Groups::default()
+            },
+        ] {
+            let error = train(&bad, &good, &settings, |_, _| {}).unwrap_err();
+            assert!(matches!(error, BoostingError::Shape(_)), "{error}");
+        }
+        let same = Groups {
+            labels: vec![0.0; 200],
+            values: vec![0.0; 200 * COLUMNS],
+            ..good.clone()
+        };
+        let error = train(&same, &good, &settings, |_, _| {}).unwrap_err();
+        assert!(error.to_string().contains("minDataInLeaf"), "{error}");
+    }
+}

@@ -1,0 +1,198 @@
+//! Reads and checks the description of a run. Every message names the field.
+
+use std::path::Path;
+
+use searchop_contract::{TrainingJob, names::JOB_ENV};
+
+use crate::error::TrainError;
+
+/// A report of 16 measurements is the largest that fits a termination message.
+const MAX_MEASURES: usize = 16;
+
+/// From the file, or without one from the environment variable [`JOB_ENV`].
+pub fn read(file: Option<&Path>) -> Result<TrainingJob, TrainError> {
+    match file {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                TrainError::config(format!("job file {path:?} cannot be read: {error}"))
+            })?;
+            parse(&text)
+        }
+        None => {
+            let text = std::env::var(JOB_ENV).map_err(|_| {
+                TrainError::config(format!(
+                    "no job: give --job FILE or set {JOB_ENV} to its JSON"
+                ))
+            })?;
+            parse(&text)
+        }
+    }
+}
+
+/// The job in `text`, with values that can be trained with.
+pub fn parse(text: &str) -> Result<TrainingJob, TrainError> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let job: TrainingJob = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        TrainError::config(match path.as_str() {
+            "." => format!("job: {}", error.inner()),
+            path => format!("job: {path}: {}", error.inner()),
+        })
+    })?;
+    json.end()
+        .map_err(|error| TrainError::config(format!("job: {error}")))?;
+    check(&job)?;
+    Ok(job)
+}
+
+fn check(job: &TrainingJob) -> Result<(), TrainError> {
+    let refuse = |field: &str, value: &dyn std::fmt::Display, wanted: &str| {
+        Err(TrainError::config(format!(
+            "job: {field} is {value}, expected {wanted}"
+        )))
+    };
+    let (parameters, evaluation) = (&job.parameters, &job.evaluation);
+    if job.model.is_empty() {
+        return refuse("model", &"empty", "a name");
+    }
+    if !(1..=10_000).contains(&parameters.num_iterations) {
+        return refuse(
+            "parameters.numIterations",
+            &parameters.num_iterations,
+            "1 to 10000",
+        );
+    }
+    if !(parameters.learning_rate > 0.0 && parameters.learning_rate <= 1.0) {
+        return refuse(
+            "parameters.learningRate",
+            &parameters.learning_rate,
+            "a number above 0, at most 1",
+        );
+    }
+    if !(2..=1024).contains(&parameters.num_leaves) {
+        return refuse("parameters.numLeaves", &parameters.num_leaves, "2 to 1024");
+    }
+    if parameters.min_data_in_leaf > i32::MAX as u32 || parameters.seed > i32::MAX as u32 {
+        return refuse(
+            "parameters.minDataInLeaf and seed",
+            &"too large",
+            "less than 2^31",
+        );
+    }
+    if evaluation.holdout_days == 0 {
+        return refuse("evaluation.holdoutDays", &0, "at least 1");
+    }
+    if !(evaluation.confidence > 0.5 && evaluation.confidence < 1.0) {
+        return refuse(
+            "evaluation.confidence",
+            &evaluation.confidence,
+            "a number between 0.5 and 1",
+        );
+    }
+    if evaluation.measures.len() > MAX_MEASURES {
+        return refuse(
+            "the number of evaluation.measures",
+            &evaluation.measures.len(),
+            "at most 16",
+        );
+    }
+    if evaluation.measures.iter().any(|measure| measure.k == 0) {
+        return refuse("k of one of evaluation.measures", &0, "at least 1");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JOB: &str = r#"{
+        "model": "products", "version": 3, "asOfTime": "2026-11-24T06:00:00Z",
+        "data": {"synthetic": {"products": 200, "events": 5000, "seed": 42, "windowDays": 30}},
+        "evaluation": {"holdoutDays": 7, "baselines": ["Bm25"], "confidence": 0.95,
+                       "measures": [{"metric": "NDCG", "k": 10, "against": "Bm25"}]},
+        "artifactsUri": "file:///tmp/artifacts"
+    }"#;
+
+    #[test]
+    fn a_job_is_read() {
+        let job = parse(JOB).unwrap();
+        assert_eq!((job.version, job.parameters.num_leaves), (3, 31));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_field() {
+        for (from, to, message) in [
+            (
+                "\"holdoutDays\": 7",
+                "\"holdoutDays\": \"7\"",
+                "job: evaluation.holdoutDays: invalid type: string \"7\"",
+            ),
+            (
+                "\"holdoutDays\": 7, ",
+                "",
+                "job: evaluation: missing field `holdoutDays`",
+            ),
+            (
+                "\"holdoutDays\": 7",
+                "\"holdoutDays\": 0",
+                "job: evaluation.holdoutDays is 0, expected at least 1",
+            ),
+            (
+                "\"model\"",
+                "\"modell\"",
+                "job: modell: unknown field `modell`",
+            ),
+            (
+                "NDCG",
+                "ERR",
+                "job: evaluation.measures[0].metric: unknown variant `ERR`",
+            ),
+            (
+                "\"k\": 10",
+                "\"k\": 0",
+                "job: k of one of evaluation.measures is 0",
+            ),
+            (
+                "0.95",
+                "1.5",
+                "job: evaluation.confidence is 1.5, expected a number between 0.5 and 1",
+            ),
+            (
+                "\"windowDays\": 30",
+                "\"windowDays\": -3",
+                "job: data.synthetic.windowDays: invalid value: integer `-3`",
+            ),
+        ] {
+            let error = parse(&JOB.replacen(from, to, 1)).unwrap_err();
+            assert!(matches!(error, TrainError::Config(_)));
+            assert!(
+                error.to_string().starts_with(message),
+                "{error} is not {message}"
+            );
+        }
+        assert!(parse(&format!("{JOB} x")).is_err());
+        assert!(parse("").unwrap_err().to_string().starts_with("job: EOF"));
+    }
+
+    #[test]
+    fn parameters_that_cannot_train_are_refused() {
+        for (parameters, message) in [
+            (
+                r#"{"numLeaves": 1}"#,
+                "job: parameters.numLeaves is 1, expected 2 to 1024",
+            ),
+            (
+                r#"{"learningRate": 0}"#,
+                "job: parameters.learningRate is 0, expected a number above 0, at most 1",
+            ),
+            (
+                r#"{"numIterations": 0}"#,
+                "job: parameters.numIterations is 0, expected 1 to 10000",
+            ),
+        ] {
+            let text = JOB.replacen('{', &format!("{{\"parameters\": {parameters},"), 1);
+            assert_eq!(parse(&text), Err(TrainError::config(message)));
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The features stage: from the click log to rows in slices, and to the tables that will be served.
+
+use std::{collections::HashSet, fs, path::Path};
+
+use jiff::Timestamp;
+use polars::prelude::PolarsError;
+use searchop_contract::{DataCounts, Digest, TrainingJob};
+use searchop_model::{artifact::ArtifactError, tables::Tables};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    data::{Cleaning, Dataset, Window, date},
+    error::TrainError,
+    lists::{self, ListCounts},
+    rows::{self, Catalog, Rows},
+    slices::{Slice, Slices},
+    stage_a::DayCounts,
+    traffic::Traffic,
+};
+
+/// Folder of the sealed tables inside the work folder.
+pub const TABLES_DIR: &str = "tables";
+/// Golden rows: this many queries …
+const GOLDEN_QUERIES: usize = 10;
+/// … with this many of their shown items each, and one item that was not shown.
+const GOLDEN_SHOWN: usize = 4;
+
+/// What training and evaluation need.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prepared {
+    pub rows: Rows,
+    pub summary: Summary,
+}
+
+/// Everything about the rows but the rows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    pub data: DataCounts,
+    pub cleaning: Cleaning,
+    pub lists: ListCounts,
+    pub train: Span,
+    pub valid: Span,
+    pub gate: Span,
+    /// End of the newest day that the trees see; the held-out days begin here.
+    pub trained_through_time: Timestamp,
+    /// End of the newest day that the tables count.
+    pub tables_time: Timestamp,
+    pub tables_digest: Digest,
+    pub golden: Vec<GoldenPair>,
+}
+
+/// Days of a slice, both included, and what is in them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Span {
+    pub from: String,
+    pub to: String,
+    pub lists: u64,
+    /// Distinct query keys.
+    pub queries: u64,
+    pub rows: u64,
+}
+
+/// A row that both programs must compute alike.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GoldenPair {
+    pub query: String,
+    pub item: String,
+}
+
+/// Computes rows and writes the sealed tables to `work`/[`TABLES_DIR`].
+pub fn prepare(job: &TrainingJob, dataset: &Dataset, work: &Path) -> Result<Prepared, TrainError> {
+    let catalog = Catalog::analyse(&dataset.products);
+    let traffic = Traffic::read(dataset, catalog.analyzer()).map_err(broken)?;
+    let oldest = lists::oldest_day(&traffic).ok_or_else(|| {
+        TrainError::data("no impressions; without them it is not known what shoppers saw")
+    })?;
+    let slices = Slices::divide(job, dataset.window, oldest)?;
+    let (lists, list_counts) = lists::build(&traffic, &slices);
+    check(job, &slices, &list_counts)?;
+    let counts = DayCounts::count(&traffic).map_err(broken)?;
+    let (rows, history) = rows::compute(&catalog, &traffic, &lists, (&counts, dataset.window));
+    let tables = rows::tables(&catalog, &traffic, &history, (&job.model, dataset.through));
+    let tables_digest = seal(tables, &work.join(TABLES_DIR))?;
+    let span = |slice: Slice, days: Window| span(&rows, slice, days);
+    let summary = Summary {
+        data: DataCounts {
+            training_lists: list_counts.train + list_counts.valid,
+            holdout_lists: list_counts.gate,
+            ..dataset.counts()
+        },
+        cleaning: dataset.cleaning.clone(),
+        lists: list_counts,
+        train: span(Slice::Train, slices.train),
+        valid: span(Slice::Valid, slices.valid),
+        gate: span(Slice::Gate, slices.gate),
+        trained_through_time: slices.valid.end(),
+        tables_time: dataset.through,
+        tables_digest,
+        golden: golden(&rows, &traffic),
+    };
+    Ok(Prepared { rows, summary })
+}
+
+fn broken(error: PolarsError) -> TrainError {
+    TrainError::data(format!("the events cannot be counted: {error}"))
+}
+
+fn check(job: &TrainingJob, slices: &Slices, counts: &ListCounts) -> Result<(), TrainError> {
+    let named = |what: &str, days: Window| {
+        format!(
+            "no list with a click, cart or purchase from {} to {}, the days that {what}",
+            date(days.first_day),
+            date(days.last_day)
+        )
+    };
+    if counts.gate == 0 {
+        return Err(TrainError::evaluation(named(
+            "judge the model",
+            slices.gate,
+        )));
+    }
+    if job.evaluate_only.is_some() {
+        return Ok(());
+    }
+    for (lists, what, days) in [
+        (counts.train, "train the model", slices.train),
+        (counts.valid, "tell it when to stop", slices.valid),
+    ] {
+        if lists == 0 {
+            return Err(TrainError::data(named(what, days)));
+        }
+    }
+    Ok(())
+}
+
+fn seal(rows: searchop_model::tables::TableRows, dir: &Path) -> Result<Digest, TrainError> {
+    empty_dir(dir)?;
+    Tables::build(rows)
+        .and_then(|tables| tables.write(dir))
+        .map_err(unwritable)
+}
+
+/// An empty folder, whatever an earlier run left there.
+pub fn empty_dir(dir: &Path) -> Result<(), TrainError> {
+    let failed = |error: std::io::Error| {
+        TrainError::storage_unavailable(format!("work folder {dir:?} cannot be written: {error}"))
+    };
+    if dir.exists() {
+        fs::remove_dir_all(dir).map_err(failed)?;
+    }
+    fs::create_dir_all(dir).map_err(failed)
+}
+
+/// An artifact that could not be made here.
+pub fn unwritable(error: ArtifactError) -> TrainError {
+    match error {
+        ArtifactError::Io { .. } => {
+            TrainError::storage_unavailable(format!("work folder: {error}"))
+        }
+        other => TrainError::data(other.to_string()),
+    }
+}
+
+fn span(rows: &Rows, slice: Slice, days: Window) -> Span {
+    let mut keys: Vec<u32> = rows.of(slice).map(|list| list.key).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    Span {
+        from: date(days.first_day),
+        to: date(days.last_day),
+        lists: rows.of(slice).count() as u64,
+        queries: keys.len() as u64,
+        rows: rows.of(slice).map(|list| list.rows.len() as u64).sum(),
+    }
+}
+
+/// Pairs from the newest lists, each query once, with items that were shown and one that was not.
+fn golden(rows: &Rows, traffic: &Traffic) -> Vec<GoldenPair> {
+    let mut queries = HashSet::new();
+    let mut pairs = Vec::new();
+    for list in rows
+        .lists
+        .iter()
+        .rev()
+        .filter(|list| queries.insert(list.query))
+        .take(GOLDEN_QUERIES)
+    {
+        let shown: Vec<u32> = rows.candidates[list.rows.clone()]
+            .iter()
+            .map(|candidate| candidate.item)
+            .collect();
+        let known = shown
+            .iter()
+            .copied()
+            .filter(|item| traffic.knows(*item))
+            .take(GOLDEN_SHOWN);
+        let other = (0..traffic.known_items)
+            .rev()
+            .find(|item| !shown.contains(item));
+        pairs.extend(known.chain(other).map(|item| GoldenPair {
+            query: traffic.queries[list.query as usize].text.clone(),
+            item: traffic.items[item as usize].clone(),
+        }));
+    }
+    pairs
+}

@@ -1,0 +1,180 @@
+//! The command line.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Train, judge and serve search ranking models.
+#[derive(Debug, Parser)]
+#[command(name = "searchop", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Plain text even on a terminal; the variable NO_COLOR does the same.
+    #[arg(long, global = true)]
+    pub no_color: bool,
+
+    /// Say only what went wrong.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    failed
+  2    the command line is wrong
+  3    refused: the manifest is not valid, or the gate said no
+  4    timed out while waiting
+  5    not found: nothing runs, or nothing is there
+  130  interrupted";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a model on this machine, without a cluster.
+    #[command(subcommand)]
+    Local(Local),
+
+    /// Check manifests like a cluster does, without one.
+    Validate(Files),
+
+    /// Print a completion script: `source <(searchop completion bash)`.
+    Completion { shell: Shell },
+
+    /// Print the version.
+    Version,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Local {
+    /// Train, judge and serve what the manifests declare, until interrupted.
+    Up(Up),
+
+    /// Show the model: what serves, how good it is, what comes next.
+    Status(Status),
+
+    /// Ask the running `up` for a retrain.
+    Retrain(Retrain),
+
+    /// Stop the running `up`; versions and state are kept.
+    Down(Down),
+}
+
+#[derive(Debug, Args)]
+pub struct Files {
+    /// Manifest, or folder of manifests; may be repeated.
+    #[arg(long = "filename", short = 'f', value_name = "FILE", required = true)]
+    pub filename: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Folder {
+    /// Folder that keeps state, versions and logs.
+    #[arg(long, default_value = ".searchop", value_name = "FOLDER")]
+    pub dir: PathBuf,
+}
+
+/// Runs in the foreground: one RankingModel and its RetrainSchedules, with the same YAML as on a
+/// cluster. Edit the file while it runs and the change is applied.
+///
+/// Ctrl-C stops it; versions and state stay in the folder, so the next `up` serves in seconds. The
+/// exit code is 0, or 130 when it was interrupted before any version had served.
+///
+/// `pvc://CLAIM/PATH` in `data.sources` is read from volumes/CLAIM in the folder, which may be a
+/// symbolic link to where your data are.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct Up {
+    #[command(flatten)]
+    pub files: Files,
+
+    #[command(flatten)]
+    pub folder: Folder,
+
+    /// Where POST /rank is answered.
+    #[arg(long, default_value = "127.0.0.1:8000", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+
+    /// The trainer program [default: beside this program, else on PATH].
+    #[arg(long, value_name = "FILE")]
+    pub trainer: Option<PathBuf>,
+
+    /// The ranker program [default: beside this program, else on PATH].
+    #[arg(long, value_name = "FILE")]
+    pub ranker: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Status {
+    #[command(flatten)]
+    pub folder: Folder,
+
+    /// What to print.
+    #[arg(long, short, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
+}
+
+#[derive(Debug, Args)]
+pub struct Retrain {
+    #[command(flatten)]
+    pub folder: Folder,
+
+    /// Wait for the outcome: exit code 0 when promoted or unchanged, 3 when the gate said no.
+    #[arg(long)]
+    pub wait: bool,
+
+    /// How long to wait: 90s, 10m, 1h.
+    #[arg(long, default_value = "1h", value_parser = duration, requires = "wait")]
+    pub timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+pub struct Down {
+    #[command(flatten)]
+    pub folder: Folder,
+
+    /// How long to wait until it has stopped: 90s, 10m.
+    #[arg(long, default_value = "60s", value_parser = duration)]
+    pub timeout: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    Table,
+    Json,
+    Yaml,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration =
+        text.parse().map_err(|_| format!("{text:?} is not a duration, write for example 90s, 10m or 1h"))?;
+    Duration::try_from(span).map_err(|_| format!("{text:?} is negative, write for example 90s"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_as_people_write_them() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("ten").unwrap_err(), "\"ten\" is not a duration, write for example 90s, 10m or 1h");
+        assert_eq!(duration("-1s").unwrap_err(), "\"-1s\" is negative, write for example 90s");
+    }
+}

@@ -1,0 +1,66 @@
+//! Local mode: the second executor of the plan, with processes and folders.
+
+mod apply;
+mod child;
+mod figures;
+mod job;
+mod observe;
+mod programs;
+mod ranker;
+mod render;
+mod schedule;
+mod socket;
+mod state;
+mod trainer;
+mod up;
+mod verbs;
+mod watch;
+
+pub use up::up;
+pub use verbs::{down, retrain, status};
+
+use crate::{exit::Exit, manifest::ManifestError};
+
+#[derive(Debug, thiserror::Error)]
+pub enum LocalError {
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    #[error(transparent)]
+    Apply(#[from] apply::ApplyError),
+    #[error(transparent)]
+    Program(#[from] programs::MissingProgram),
+    #[error(transparent)]
+    State(#[from] state::StateError),
+    #[error(transparent)]
+    Socket(#[from] socket::SocketError),
+    #[error(transparent)]
+    Child(#[from] child::ChildError),
+    #[error(transparent)]
+    Trainer(#[from] trainer::TrainerError),
+    #[error(transparent)]
+    Job(#[from] searchop_lifecycle::JobError),
+    #[error("print the model: {0}")]
+    Print(String),
+    #[error("listen for signals: {0}")]
+    Signals(std::io::Error),
+    #[error("nothing is in {0:?}; start with \"searchop local up -f FILE\"")]
+    NoModel(std::path::PathBuf),
+    #[error("nothing runs in {0:?}; start it with \"searchop local up -f FILE\"")]
+    NotRunning(std::path::PathBuf),
+    #[error("\"searchop local up\" ended before the retrain did; start it again and it goes on")]
+    EndedMeanwhile,
+    #[error("no end after {0} s; what was asked for goes on")]
+    TimedOut(u64),
+}
+
+impl LocalError {
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Manifest(error) => error.exit(),
+            Self::Apply(_) => Exit::Refused,
+            Self::NoModel(_) | Self::NotRunning(_) => Exit::NotFound,
+            Self::TimedOut(_) => Exit::TimedOut,
+            _ => Exit::Failed,
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! What people see: pure text from facts, with the same words as `kubectl get`.
+
+use std::net::SocketAddr;
+
+use comfy_table::{CellAlignment, Table, presets};
+use jiff::Timestamp;
+use searchop_api::{
+    GateRule, GateStatus, Goal, HistoryEntry, RankingModel, RankingModelStatus, RuleStatus, Verdict, conditions,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use crate::{manifest::Ignored, terminal::Paint};
+
+/// Rankers by metrics.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MetricTable {
+    /// `NDCG@10`, `MRR@10`, ….
+    pub metrics: Vec<String>,
+    pub rows: Vec<MetricRow>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetricRow {
+    pub ranker: String,
+    /// One value a metric; `None` where it was not measured.
+    pub values: Vec<Option<f64>>,
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header.to_vec());
+    table
+}
+
+/// Rows without the blanks that a borderless table leaves at both ends.
+fn text(table: &mut Table) -> String {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 3));
+    }
+    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+/// The table of a judged run; the candidate's row stands out.
+pub fn metric_table(figures: &MetricTable, paint: Paint) -> String {
+    let mut header = vec![""];
+    header.extend(figures.metrics.iter().map(String::as_str));
+    let mut table = table(&header);
+    for row in &figures.rows {
+        let value = |value: &Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
+        let mut cells = vec![row.ranker.clone()];
+        cells.extend(row.values.iter().map(value));
+        table.add_row(cells);
+    }
+    for index in 1..header.len() {
+        if let Some(column) = table.column_mut(index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let text = text(&mut table);
+    let lines = text.lines().enumerate().map(|(index, line)| match index {
+        0 => paint.dim(line),
+        1 => paint.bold(line),
+        _ => line.to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\n") + "\n"
+}
+
+/// A gate rule as a sentence: `NDCG@10 better than BM25`.
+pub fn rule_in_words(rule: &GateRule) -> String {
+    let metric = format!("{}@{}", rule.metric, rule.k);
+    match (&rule.threshold, rule.against, rule.goal, &rule.margin) {
+        (Some(threshold), ..) => format!("{metric} at least {threshold}"),
+        (None, Some(against), Some(goal), Some(margin)) => match (goal, per_cent(margin).as_str()) {
+            (Goal::Superior, "0") => format!("{metric} better than {against}"),
+            (Goal::Superior, margin) => format!("{metric} better than {against} by {margin} % or more"),
+            (Goal::NotWorse, "0") => format!("{metric} not worse than {against}"),
+            (Goal::NotWorse, margin) => format!("{metric} not worse than {against} by more than {margin} %"),
+        },
+        _ => metric,
+    }
+}
+
+/// A share as per cent without needless digits: `0.05` is `5`.
+fn per_cent(share: &str) -> String {
+    let value = share.parse::<f64>().unwrap_or(f64::NAN) * 100.0;
+    let text = format!("{value:.4}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// Every rule in words with its verdict.
+pub fn gate(gate: &GateStatus, rules: &[GateRule], paint: Paint) -> String {
+    let verdict = verdict_in_words(gate.verdict);
+    let headline = format!("gate of v{}: {}", gate.version, colour(gate.verdict, verdict, paint));
+    let lines = gate.rules.iter().map(|status| rule_line(status, rules, paint));
+    format!("{headline}\n{}\n", lines.collect::<Vec<_>>().join("\n"))
+}
+
+fn rule_line(status: &RuleStatus, rules: &[GateRule], paint: Paint) -> String {
+    let mark = match status.verdict {
+        Verdict::Passed => "✓",
+        Verdict::Skipped => "-",
+        Verdict::Inconclusive => "?",
+        Verdict::Failed | Verdict::Error => "✗",
+    };
+    let rule = rules.iter().find(|rule| rule.name == status.name).map_or(String::new(), rule_in_words);
+    let dry = if status.dry_run { " (dry run)" } else { "" };
+    let message = paint.dim(&status.message);
+    format!("  {} {:<10} {rule}{dry}\n               {message}", colour(status.verdict, mark, paint), status.name)
+}
+
+fn verdict_in_words(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Passed => "passed",
+        Verdict::Skipped => "nothing to compare with",
+        Verdict::Inconclusive => "too few data to tell",
+        Verdict::Failed => "failed",
+        Verdict::Error => "cannot be judged",
+    }
+}
+
+fn colour(verdict: Verdict, text: &str, paint: Paint) -> String {
+    match verdict {
+        Verdict::Passed => paint.green(text),
+        Verdict::Skipped => paint.dim(text),
+        Verdict::Inconclusive => paint.yellow(text),
+        Verdict::Failed | Verdict::Error => paint.red(text),
+    }
+}
+
+/// How to ask, ready to paste.
+pub fn curl(address: SocketAddr) -> String {
+    let host = if address.ip().is_loopback() && address.is_ipv4() {
+        format!("localhost:{}", address.port())
+    } else {
+        address.to_string()
+    };
+    format!(
+        "curl -s {host}/rank -H 'content-type: application/json' -d '{}'",
+        r#"{"query":"running shoes","user_id":"u-1","products":[{"id":1,"title":"Nike Running Shoes","price":99.99,"category":"sports_outdoors"}]}"#
+    )
+}
+
+/// What is set in the manifests and means nothing here.
+pub fn ignored(ignored: &[Ignored], paint: Paint) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    for item in ignored {
+        table.add_row([format!("  {}", item.what), item.instead.to_owned()]);
+    }
+    format!("{}\n{}", paint.dim("only for clusters, ignored here:"), text(&mut table))
+}
+
+/// The columns of `kubectl get rankingmodels`, then conditions and history.
+pub fn status(model: &RankingModel, now: Timestamp) -> String {
+    let none = RankingModelStatus::default();
+    let status = model.status.as_ref().unwrap_or(&none);
+    let mut sections = vec![overview(model, status, now)];
+    if !status.conditions.is_empty() {
+        sections.push(condition_table(&status.conditions, now));
+    }
+    if !status.history.is_empty() {
+        sections.push(history_table(&status.history, now));
+    }
+    sections.join("\n")
+}
+
+fn overview(model: &RankingModel, status: &RankingModelStatus, now: Timestamp) -> String {
+    let condition = |kind: &str| status.conditions.iter().find(|condition| condition.type_ == kind);
+    let state = |kind: &str| condition(kind).map_or(String::new(), |condition| condition.status.clone());
+    let served = status.served.as_ref();
+    let mut table = table(&["NAME", "READY", "SERVED", "METRIC", "DATA-AGE", "STALE", "NEXT", "MESSAGE"]);
+    table.add_row([
+        model.metadata.name.clone().unwrap_or_default(),
+        state(conditions::READY),
+        served.map_or(String::new(), |served| served.name.clone()),
+        served.map_or(String::new(), |served| served.headline_metric.clone()),
+        served.map_or(String::new(), |served| age(served.trained_through_time.0, now)),
+        state(conditions::STALE),
+        status.next_retrain_time.as_ref().map_or(String::new(), |time| time.0.to_string()),
+        condition(conditions::READY).map_or(String::new(), |condition| condition.message.clone()),
+    ]);
+    text(&mut table)
+}
+
+fn condition_table(conditions: &[Condition], now: Timestamp) -> String {
+    let mut table = table(&["CONDITION", "STATUS", "REASON", "AGE", "MESSAGE"]);
+    for condition in conditions {
+        table.add_row([
+            condition.type_.clone(),
+            condition.status.clone(),
+            condition.reason.clone(),
+            age(condition.last_transition_time.0, now),
+            condition.message.clone(),
+        ]);
+    }
+    text(&mut table)
+}
+
+fn history_table(history: &[HistoryEntry], now: Timestamp) -> String {
+    let mut table = table(&["VERSION", "TRIGGER", "OUTCOME", "METRIC", "AGE", "REASON"]);
+    for entry in history {
+        table.add_row([
+            format!("v{}", entry.version),
+            entry.trigger.as_str().to_owned(),
+            entry.outcome.as_str().to_owned(),
+            entry.headline_metric.clone().unwrap_or_default(),
+            age(entry.completion_time.0, now),
+            entry.reason.clone().unwrap_or_default(),
+        ]);
+    }
+    text(&mut table)
+}
+
+/// An age as kubectl prints it: two digits at most, smaller units only where they matter.
+fn age(since: Timestamp, now: Timestamp) -> String {
+    let seconds = now.duration_since(since).as_secs().max(0);
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    let two = |big: i64, unit: &str, small: i64, of: &str| match small {
+        0 => format!("{big}{unit}"),
+        _ => format!("{big}{unit}{small}{of}"),
+    };
+    match () {
+        () if seconds < 120 => format!("{seconds}s"),
+        () if minutes < 10 => two(minutes, "m", seconds % 60, "s"),
+        () if minutes < 180 => format!("{minutes}m"),
+        () if hours < 8 => two(hours, "h", minutes % 60, "m"),
+        () if hours < 48 => format!("{hours}h"),
+        () if days < 8 => two(days, "d", hours % 24, "h"),
+        () if days < 730 => format!("{days}d"),
+        () => two(days / 365, "y", days % 365, "d"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

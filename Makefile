@@ -4,12 +4,15 @@ export SEARCHOP_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/searchop
 CLUSTER := tests/e2e/cluster
 
 # Two target folders: the trainer's polars is built for the trainer alone, so another crate's
-# features never rebuild it, and both build at once.
+# features never rebuild it, and both build at once. For the same reason all else is always
+# built as one workspace, whatever of it is then run.
 TRAINER_TARGET   := $(SEARCHOP_CACHE)/target/trainer
 WORKSPACE_TARGET := $(SEARCHOP_CACHE)/target/workspace
-trainer   = MAKEFLAGS= CARGO_TARGET_DIR=$(TRAINER_TARGET) cargo $(1) --locked --release --package searchop-trainer
-workspace = MAKEFLAGS= CARGO_TARGET_DIR=$(WORKSPACE_TARGET) cargo $(1) --locked --release --workspace --exclude searchop-trainer
-e2e       = MAKEFLAGS= CARGO_TARGET_DIR=$(WORKSPACE_TARGET) cargo test --locked --release --package searchop-e2e
+trainer   = env MAKEFLAGS= CARGO_TARGET_DIR=$(TRAINER_TARGET) cargo $(1) --locked --release --package searchop-trainer
+workspace = env MAKEFLAGS= CARGO_TARGET_DIR=$(WORKSPACE_TARGET) cargo $(1) --locked --release --workspace --exclude searchop-trainer
+
+# The crate of the API's types has a test program of the same name as one of the scenarios'.
+scenarios = $(call workspace,test) --exclude searchop-api
 
 # cmake where the system's is too old; the programs, for local mode and the tests.
 export PATH := $(SEARCHOP_CACHE)/cmake/bin:$(WORKSPACE_TARGET)/release:$(TRAINER_TARGET)/release:$(PATH)
@@ -44,7 +47,7 @@ fmt: ## Check the formatting
 	cargo fmt --all --check
 
 # A wrapper of the workspace's crates alone: dependencies are built once, for lints and programs.
-LINT := RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/.ci/clippy
+LINT := env RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/.ci/clippy
 .PHONY: lint lint-trainer lint-workspace
 lint: lint-trainer lint-workspace ## Run clippy; any warning fails
 lint-trainer: ; $(LINT) $(call trainer,build) --all-targets
@@ -55,7 +58,7 @@ unit: unit-workspace unit-trainer ## Tests beside the code
 unit-trainer: ; $(call trainer,test) --lib --bins
 unit-workspace: ; $(call workspace,test) --lib --bins
 
-# The e2e crate's test programs need a cluster.
+# The scenarios need a cluster.
 .PHONY: integration integration-trainer integration-workspace
 integration: integration-trainer integration-workspace ## Tests of whole programs on real files
 integration-trainer: build-trainer ; $(call trainer,test) --test '*'
@@ -91,10 +94,10 @@ cluster-down: ## Take it away
 
 .PHONY: e2e-api e2e
 e2e-api: build-workspace tools ## Scenarios on an API server with its controllers
-	@$(CLUSTER)/with.sh --api-only -- $(e2e) --test api -- --test-threads=4
+	@$(CLUSTER)/with.sh --api-only -- $(scenarios) --test api -- --test-threads=4
 e2e: images tools ## Scenarios on a whole cluster (root)
 	@$(CLUSTER)/with.sh $(foreach name,$(IMAGES),--load "$$($(CLUSTER)/images.sh build $(name) $(image-$(name)))") \
-		-- $(e2e) --test cluster -- --test-threads=2
+		-- $(scenarios) --test cluster -- --test-threads=2
 
 # Not part of "make test": needs Docker, kind, kubectl and Helm.
 KIND := kind-searchop
@@ -108,6 +111,6 @@ kind-load: build ## Build the images with Docker and load them into kind
 		&& kind load docker-image --name searchop searchop/$(name):dev &&) true
 kind-e2e: ## Scenarios on kind
 	kubectl config use-context $(KIND)
-	KUBECONFIG=$${KUBECONFIG:-$$HOME/.kube/config} $(e2e) --test cluster -- --test-threads=2
+	KUBECONFIG=$${KUBECONFIG:-$$HOME/.kube/config} $(scenarios) --test cluster -- --test-threads=2
 kind-down: ## Delete the kind cluster
 	kind delete cluster --name searchop

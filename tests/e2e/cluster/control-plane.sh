@@ -51,7 +51,7 @@ start_controller_manager() {
     --use-service-account-credentials=true \
     --service-account-private-key-file="$pki/service-accounts.key" --root-ca-file="$pki/ca.crt" \
     --cluster-signing-cert-file="$pki/ca.crt" --cluster-signing-key-file="$pki/ca.key" \
-    --horizontal-pod-autoscaler-sync-period=5s
+    --kube-api-qps=200 --kube-api-burst=400 --horizontal-pod-autoscaler-sync-period=5s
 }
 
 start_scheduler() {

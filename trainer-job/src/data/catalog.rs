@@ -15,16 +15,56 @@ use crate::error::TrainError;
 pub const DEFAULT_ID_FIELD: &str = "product_id";
 
 const FIELDS: [Field<'static>; 10] = [
-    Field { name: DEFAULT_ID_FIELD, also: &[], required: true },
-    Field { name: "title", also: &[], required: true },
-    Field { name: "description", also: &[], required: false },
-    Field { name: "brand", also: &[], required: false },
-    Field { name: "category", also: &[], required: false },
-    Field { name: "price", also: &[], required: false },
-    Field { name: "rating", also: &[], required: false },
-    Field { name: "rating_count", also: &[], required: false },
-    Field { name: "stock", also: &[], required: false },
-    Field { name: "added_date", also: &[], required: false },
+    Field {
+        name: DEFAULT_ID_FIELD,
+        also: &[],
+        required: true,
+    },
+    Field {
+        name: "title",
+        also: &[],
+        required: true,
+    },
+    Field {
+        name: "description",
+        also: &[],
+        required: false,
+    },
+    Field {
+        name: "brand",
+        also: &[],
+        required: false,
+    },
+    Field {
+        name: "category",
+        also: &[],
+        required: false,
+    },
+    Field {
+        name: "price",
+        also: &[],
+        required: false,
+    },
+    Field {
+        name: "rating",
+        also: &[],
+        required: false,
+    },
+    Field {
+        name: "rating_count",
+        also: &[],
+        required: false,
+    },
+    Field {
+        name: "stock",
+        also: &[],
+        required: false,
+    },
+    Field {
+        name: "added_date",
+        also: &[],
+        required: false,
+    },
 ];
 
 /// All products of `files`, ordered by id.
@@ -37,7 +77,10 @@ pub fn read(files: &[SourceFile], id_field: &str) -> Result<Vec<Product>, TrainE
             let product = product(cells)?;
             if !ids.insert(product.id.clone()) {
                 let complaint = format!("{} is there twice", super::cell::quoted(&product.id));
-                return Err(BadCell { field: 0, complaint });
+                return Err(BadCell {
+                    field: 0,
+                    complaint,
+                });
             }
             products.push(product);
             Ok(())
@@ -53,12 +96,26 @@ pub fn read(files: &[SourceFile], id_field: &str) -> Result<Vec<Product>, TrainE
 
 fn product(cells: &[Cell<'_>]) -> Result<Product, BadCell> {
     let text = |field: usize| {
-        let text = cells[field].text().map_err(|complaint| BadCell { field, complaint })?;
+        let text = cells[field]
+            .text()
+            .map_err(|complaint| BadCell { field, complaint })?;
         Ok(text.map(|text| text.into_owned()))
     };
-    let amount = |field: usize| cells[field].amount().map_err(|complaint| BadCell { field, complaint });
-    let required = |field: usize| text(field)?.ok_or_else(|| BadCell { field, complaint: "no value".to_owned() });
-    let added = cells[9].date().map_err(|complaint| BadCell { field: 9, complaint })?;
+    let amount = |field: usize| {
+        cells[field]
+            .amount()
+            .map_err(|complaint| BadCell { field, complaint })
+    };
+    let required = |field: usize| {
+        text(field)?.ok_or_else(|| BadCell {
+            field,
+            complaint: "no value".to_owned(),
+        })
+    };
+    let added = cells[9].date().map_err(|complaint| BadCell {
+        field: 9,
+        complaint,
+    })?;
     Ok(Product {
         id: required(0)?,
         fields: ItemFields {
@@ -77,5 +134,7 @@ fn product(cells: &[Cell<'_>]) -> Result<Product, BadCell> {
 
 /// Seconds since 1970 at which a UTC day begins.
 fn start_of_day(date: civil::Date) -> i64 {
-    TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0)).map_or(0, Timestamp::as_second)
+    TimeZone::UTC
+        .to_timestamp(date.at(0, 0, 0, 0))
+        .map_or(0, Timestamp::as_second)
 }

@@ -12,7 +12,10 @@ pub enum Cell<'a> {
     Integer(i64),
     Decimal(f64),
     /// Milliseconds since 1970; `zoned` is false where the file does not say the offset.
-    Time { ms: i64, zoned: bool },
+    Time {
+        ms: i64,
+        zoned: bool,
+    },
     /// Bytes that are no text.
     NotUtf8,
     /// A list or an object.
@@ -33,16 +36,24 @@ pub struct Instant {
 const PLAUSIBLE_MS: std::ops::Range<i64> = 946_684_800_000..4_102_444_800_000;
 
 impl Cell<'_> {
+    pub fn boolean(value: bool) -> Self {
+        Self::Text(if value { "true" } else { "false" }.into())
+    }
+
     pub fn text(&self) -> Reading<Cow<'_, str>> {
         Ok(match self {
             Self::Missing => None,
-            Self::Text(text) => Some(text.trim()).filter(|text| !text.is_empty()).map(Cow::Borrowed),
+            Self::Text(text) => Some(text.trim())
+                .filter(|text| !text.is_empty())
+                .map(Cow::Borrowed),
             Self::Integer(number) => Some(Cow::Owned(number.to_string())),
             Self::Decimal(number) if number.is_nan() => None,
             Self::Decimal(number) => Some(Cow::Owned(number.to_string())),
             Self::Time { .. } => return Err("a time, where a text is expected".to_owned()),
             Self::NotUtf8 => return Err("not valid UTF-8".to_owned()),
-            Self::Nested => return Err("a list or an object, where one value is expected".to_owned()),
+            Self::Nested => {
+                return Err("a list or an object, where one value is expected".to_owned());
+            }
         })
     }
 
@@ -53,11 +64,16 @@ impl Cell<'_> {
             Self::Decimal(number) => Some(*number),
             _ => match self.text()? {
                 None => None,
-                Some(text) => Some(text.parse().map_err(|_| format!("{} is not a number", quoted(&text)))?),
+                Some(text) => Some(
+                    text.parse()
+                        .map_err(|_| format!("{} is not a number", quoted(&text)))?,
+                ),
             },
         };
         match number.filter(|number: &f64| !number.is_nan()) {
-            Some(number) if number.is_infinite() => Err(format!("\"{number}\" is not a finite number")),
+            Some(number) if number.is_infinite() => {
+                Err(format!("\"{number}\" is not a finite number"))
+            }
             number => Ok(number),
         }
     }
@@ -73,7 +89,9 @@ impl Cell<'_> {
     /// A place in a list, counted from 1. `3.0` is accepted: a column of integers with gaps is
     /// often written that way.
     pub fn position(&self) -> Reading<i32> {
-        let Some(number) = self.number()? else { return Ok(None) };
+        let Some(number) = self.number()? else {
+            return Ok(None);
+        };
         if number < 1.0 {
             Err(format!("\"{number}\" is below 1; positions count from 1"))
         } else if number.fract() != 0.0 || number > f64::from(i32::MAX) {
@@ -86,13 +104,25 @@ impl Cell<'_> {
     /// ISO 8601 with or without offset, or milliseconds since 1970.
     pub fn instant(&self) -> Reading<Instant> {
         let instant = match self {
-            Self::Time { ms, zoned } => Instant { ms: *ms, zoned: *zoned },
-            Self::Integer(ms) => Instant { ms: *ms, zoned: true },
-            Self::Decimal(ms) if ms.fract() == 0.0 => Instant { ms: *ms as i64, zoned: true },
+            Self::Time { ms, zoned } => Instant {
+                ms: *ms,
+                zoned: *zoned,
+            },
+            Self::Integer(ms) => Instant {
+                ms: *ms,
+                zoned: true,
+            },
+            Self::Decimal(ms) if ms.fract() == 0.0 => Instant {
+                ms: *ms as i64,
+                zoned: true,
+            },
             _ => match self.text()? {
                 None => return Ok(None),
                 Some(text) => read_instant(&text).ok_or_else(|| {
-                    format!("{} is not a time (ISO 8601 or milliseconds since 1970)", quoted(&text))
+                    format!(
+                        "{} is not a time (ISO 8601 or milliseconds since 1970)",
+                        quoted(&text)
+                    )
                 })?,
             },
         };
@@ -109,7 +139,8 @@ impl Cell<'_> {
     /// A calendar date, from a date or a date and time in ISO 8601.
     pub fn date(&self) -> Reading<civil::Date> {
         if let Self::Time { ms, .. } = self {
-            let time = Timestamp::from_millisecond(*ms).map_err(|_| format!("\"{ms}\" is not a date"))?;
+            let time =
+                Timestamp::from_millisecond(*ms).map_err(|_| format!("\"{ms}\" is not a date"))?;
             return Ok(Some(TimeZone::UTC.to_datetime(time).date()));
         }
         match self.text()? {
@@ -127,11 +158,17 @@ fn read_instant(text: &str) -> Option<Instant> {
         return Some(Instant { ms, zoned: true });
     }
     if let Ok(time) = text.parse::<Timestamp>() {
-        return Some(Instant { ms: time.as_millisecond(), zoned: true });
+        return Some(Instant {
+            ms: time.as_millisecond(),
+            zoned: true,
+        });
     }
     let civil: civil::DateTime = text.parse().ok()?;
     let time = TimeZone::UTC.to_timestamp(civil).ok()?;
-    Some(Instant { ms: time.as_millisecond(), zoned: false })
+    Some(Instant {
+        ms: time.as_millisecond(),
+        zoned: false,
+    })
 }
 
 fn read_date(text: &str) -> Option<civil::Date> {
@@ -165,17 +202,29 @@ mod tests {
         assert_eq!(Cell::Decimal(f64::NAN).number(), Ok(None));
         assert_eq!(text("abc").number(), Err("\"abc\" is not a number".into()));
         assert_eq!(text("1,5").number(), Err("\"1,5\" is not a number".into()));
-        assert_eq!(text("inf").number(), Err("\"inf\" is not a finite number".into()));
+        assert_eq!(
+            text("inf").number(),
+            Err("\"inf\" is not a finite number".into())
+        );
         assert_eq!(text("-1").amount(), Err("\"-1\" is below 0".into()));
-        assert_eq!(Cell::Nested.number(), Err("a list or an object, where one value is expected".into()));
+        assert_eq!(
+            Cell::Nested.number(),
+            Err("a list or an object, where one value is expected".into())
+        );
     }
 
     #[test]
     fn positions() {
         assert_eq!(text("3").position(), Ok(Some(3)));
         assert_eq!(Cell::Decimal(3.0).position(), Ok(Some(3)));
-        assert_eq!(text("0").position(), Err("\"0\" is below 1; positions count from 1".into()));
-        assert_eq!(text("2.5").position(), Err("\"2.5\" is not a position".into()));
+        assert_eq!(
+            text("0").position(),
+            Err("\"0\" is below 1; positions count from 1".into())
+        );
+        assert_eq!(
+            text("2.5").position(),
+            Err("\"2.5\" is not a position".into())
+        );
     }
 
     #[test]
@@ -183,7 +232,10 @@ mod tests {
         let at = |ms, zoned| Ok(Some(Instant { ms, zoned }));
         let ms = 1_790_000_000_123;
         assert_eq!(text("2026-09-21T14:13:20.123Z").instant(), at(ms, true));
-        assert_eq!(text("2026-09-21T16:13:20.123+02:00").instant(), at(ms, true));
+        assert_eq!(
+            text("2026-09-21T16:13:20.123+02:00").instant(),
+            at(ms, true)
+        );
         assert_eq!(text("2026-09-21T14:13:20.123").instant(), at(ms, false));
         assert_eq!(text("2026-09-21 14:13:20.123").instant(), at(ms, false));
         assert_eq!(text("1790000000123").instant(), at(ms, true));
@@ -204,8 +256,18 @@ mod tests {
         assert_eq!(text("2026-09-21").date(), Ok(Some(day)));
         assert_eq!(text("2026-09-21T10:00:00").date(), Ok(Some(day)));
         assert_eq!(text("2026-09-21T10:00:00Z").date(), Ok(Some(day)));
-        assert_eq!(Cell::Time { ms: 1_790_000_000_123, zoned: false }.date(), Ok(Some(day)));
-        assert_eq!(text("21.9.2026").date(), Err("\"21.9.2026\" is not a date (YYYY-MM-DD)".into()));
+        assert_eq!(
+            Cell::Time {
+                ms: 1_790_000_000_123,
+                zoned: false
+            }
+            .date(),
+            Ok(Some(day))
+        );
+        assert_eq!(
+            text("21.9.2026").date(),
+            Err("\"21.9.2026\" is not a date (YYYY-MM-DD)".into())
+        );
     }
 
     #[test]

@@ -14,7 +14,10 @@ use super::{Action, DAY_MS, Event, EventLog, Window, day_of};
 
 /// A client is a bot for a day on which it clicks more than `clicks` times within `within_ms`:
 /// nobody reads a product page every two seconds for a minute. Its events of that day are left out.
-const BOT: BotRule = BotRule { clicks: 30, within_ms: 60_000 };
+const BOT: BotRule = BotRule {
+    clicks: 30,
+    within_ms: 60_000,
+};
 
 struct BotRule {
     clicks: usize,
@@ -86,7 +89,11 @@ impl fmt::Display for Cleaning {
             .filter(|(count, _)| *count > 0)
             .map(|(count, reason)| format!("{count} {reason}"))
             .collect();
-        if reasons.is_empty() { Ok(()) } else { write!(f, "; left out: {}", reasons.join(", ")) }
+        if reasons.is_empty() {
+            Ok(())
+        } else {
+            write!(f, "; left out: {}", reasons.join(", "))
+        }
     }
 }
 
@@ -100,7 +107,9 @@ pub struct List {
 /// Leaves the events that count in `log`, ordered by time (then by names, so that the order of
 /// the files does not matter), and returns what is known of their lists.
 pub fn clean(log: &mut EventLog, window: Window, cleaning: &mut Cleaning) -> HashMap<u32, List> {
-    drop_where(&mut log.events, &mut cleaning.outside_window, |event| !window.contains(day_of(event.time_ms)));
+    drop_where(&mut log.events, &mut cleaning.outside_window, |event| {
+        !window.contains(day_of(event.time_ms))
+    });
     sort(log);
 
     let no_client = log.clients.number("");
@@ -110,7 +119,9 @@ pub fn clean(log: &mut EventLog, window: Window, cleaning: &mut Cleaning) -> Has
     });
 
     let mut seen = HashMap::new();
-    drop_where(&mut log.events, &mut cleaning.duplicates, |event| repeated(&mut seen, event));
+    drop_where(&mut log.events, &mut cleaning.duplicates, |event| {
+        repeated(&mut seen, event)
+    });
 
     let lists = lists(log);
     drop_where(&mut log.events, &mut cleaning.without_query, |event| {
@@ -147,11 +158,17 @@ fn sort(log: &mut EventLog) {
 fn bots(events: &[Event], no_client: u32) -> HashSet<(u32, i32)> {
     let mut recent: HashMap<(u32, i32), VecDeque<i64>> = HashMap::new();
     let mut bots = HashSet::new();
-    for event in events.iter().filter(|event| event.action == Action::Click && event.client != no_client) {
+    for event in events
+        .iter()
+        .filter(|event| event.action == Action::Click && event.client != no_client)
+    {
         let key = (event.client, day_of(event.time_ms));
         let clicks = recent.entry(key).or_default();
         clicks.push_back(event.time_ms);
-        while clicks.front().is_some_and(|first| event.time_ms - first > BOT.within_ms) {
+        while clicks
+            .front()
+            .is_some_and(|first| event.time_ms - first > BOT.within_ms)
+        {
             clicks.pop_front();
         }
         if clicks.len() > BOT.clicks {
@@ -174,13 +191,26 @@ fn repeated(seen: &mut HashMap<(u32, u32, Action, i32), i64>, event: &Event) -> 
 /// events names: many logs name it on the impressions only.
 fn lists(log: &EventLog) -> HashMap<u32, List> {
     let mut queries: HashMap<u32, u32> = HashMap::new();
-    for event in log.events.iter().filter(|event| !log.queries.name(event.query).is_empty()) {
+    for event in log
+        .events
+        .iter()
+        .filter(|event| !log.queries.name(event.query).is_empty())
+    {
         queries.entry(event.list).or_insert(event.query);
     }
     let mut lists = HashMap::new();
-    for event in log.events.iter().filter(|event| event.action == Action::Impression) {
-        if let (Some(query), Entry::Vacant(list)) = (queries.get(&event.list), lists.entry(event.list)) {
-            list.insert(List { query: *query, shown_ms: event.time_ms });
+    for event in log
+        .events
+        .iter()
+        .filter(|event| event.action == Action::Impression)
+    {
+        if let (Some(query), Entry::Vacant(list)) =
+            (queries.get(&event.list), lists.entry(event.list))
+        {
+            list.insert(List {
+                query: *query,
+                shown_ms: event.time_ms,
+            });
         }
     }
     lists

@@ -18,21 +18,36 @@ use crate::error::TrainError;
 /// Downloads the objects behind `s3://bucket/key`, where the key may be a pattern; returns their
 /// files in order of the keys.
 pub fn fetch(uri: &str, folder: &Path) -> Result<Vec<PathBuf>, TrainError> {
+    fetch_with(&settings(|name| std::env::var(name).ok()), uri, folder)
+}
+
+fn fetch_with(settings: &S3Settings, uri: &str, folder: &Path) -> Result<Vec<PathBuf>, TrainError> {
     let wanted = Wanted::parse(uri)?;
-    let location = S3Location::open(&wanted.bucket, &settings())?;
+    let location = S3Location::open(&wanted.bucket, settings)?;
     // Loading is one blocking step; nothing else runs beside it.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| TrainError::storage_unavailable(format!("no runtime for downloads: {}", error.kind())))?;
+        .map_err(|error| {
+            TrainError::storage_unavailable(format!("no runtime for downloads: {}", error.kind()))
+        })?;
     runtime.block_on(wanted.download(&location, folder))
 }
 
 /// The data's own settings, or the artifacts' where there are none.
-fn settings() -> S3Settings {
-    let own = S3Settings::from_env(DATA_S3_PREFIX);
-    let any = [&own.endpoint, &own.region, &own.access_key_id, &own.secret_access_key];
-    if any.iter().any(|value| value.is_some()) { own } else { S3Settings::from_env(S3_PREFIX) }
+fn settings(lookup: impl Fn(&str) -> Option<String>) -> S3Settings {
+    let own = S3Settings::from_lookup(DATA_S3_PREFIX, &lookup);
+    let any = [
+        &own.endpoint,
+        &own.region,
+        &own.access_key_id,
+        &own.secret_access_key,
+    ];
+    if any.iter().any(|value| value.is_some()) {
+        own
+    } else {
+        S3Settings::from_lookup(S3_PREFIX, &lookup)
+    }
 }
 
 /// One object, or all that match a pattern.
@@ -67,10 +82,18 @@ impl Wanted {
         } else {
             None
         };
-        Ok(Self { bucket: format!("s3://{bucket}"), key: key.to_owned(), pattern })
+        Ok(Self {
+            bucket: format!("s3://{bucket}"),
+            key: key.to_owned(),
+            pattern,
+        })
     }
 
-    async fn download(&self, location: &S3Location, folder: &Path) -> Result<Vec<PathBuf>, TrainError> {
+    async fn download(
+        &self,
+        location: &S3Location,
+        folder: &Path,
+    ) -> Result<Vec<PathBuf>, TrainError> {
         let mut paths = Vec::new();
         for (number, key) in self.keys(location).await?.iter().enumerate() {
             // Objects of different folders may have one name.
@@ -89,16 +112,26 @@ impl Wanted {
             return Ok(vec![Key::parse(&self.key).map_err(invalid)?]);
         };
         let prefix = listed_prefix(&self.key);
-        let listing = location.store.list(prefix.as_ref()).try_collect::<Vec<_>>().await;
+        let listing = location
+            .store
+            .list(prefix.as_ref())
+            .try_collect::<Vec<_>>()
+            .await;
         let objects = listing.map_err(|error| location.error(&self.key, &error))?;
-        let options = MatchOptions { require_literal_separator: true, ..MatchOptions::new() };
+        let options = MatchOptions {
+            require_literal_separator: true,
+            ..MatchOptions::new()
+        };
         let mut keys: Vec<Key> = objects
             .into_iter()
             .map(|object| object.location)
             .filter(|key| pattern.matches_with(key.as_ref(), options))
             .collect();
         if keys.is_empty() {
-            return Err(TrainError::data(format!("{}/{} matches no object", self.bucket, self.key)));
+            return Err(TrainError::data(format!(
+                "{}/{} matches no object",
+                self.bucket, self.key
+            )));
         }
         keys.sort_unstable();
         Ok(keys)
@@ -117,35 +150,11 @@ async fn copy(location: &S3Location, key: &Key, file: &SourceFile) -> Result<(),
     let mut stream = location.store.get(key).await.map_err(failed)?.into_stream();
     let mut out = File::create(&file.path).map_err(|error| file.unwritable(&error))?;
     while let Some(bytes) = stream.try_next().await.map_err(failed)? {
-        out.write_all(&bytes).map_err(|error| file.unwritable(&error))?;
+        out.write_all(&bytes)
+            .map_err(|error| file.unwritable(&error))?;
     }
     Ok(())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn uris_without_an_object_or_with_credentials_are_refused() {
-        let refused = |uri: &str| Wanted::parse(uri).unwrap_err().to_string();
-        assert_eq!(
-            refused("s3://key:secret@shop/events.csv"),
-            "a data URI carries no credentials; put them into SEARCHOP_DATA_S3_ACCESS_KEY_ID and \
-             SEARCHOP_DATA_S3_SECRET_ACCESS_KEY"
-        );
-        assert_eq!(
-            refused("s3://shop/folder/"),
-            "\"s3://shop/folder/\" names no object; use s3://bucket/key or a pattern such as \
-             s3://bucket/folder/*.parquet"
-        );
-    }
-
-    #[test]
-    fn patterns_list_the_folder_that_their_matches_share() {
-        let prefix = |pattern| listed_prefix(pattern).map(|key| key.to_string());
-        assert_eq!(prefix("a/b/*.csv"), Some("a/b".into()));
-        assert_eq!(prefix("a/part-*/x.csv"), Some("a".into()));
-        assert_eq!(prefix("*.csv"), None);
-    }
-}
+mod tests;

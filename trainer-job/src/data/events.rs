@@ -17,19 +17,46 @@ const POSITION: usize = 6;
 
 /// Columns of UBI 1.3.0, nested as the schema has them or flattened as exports have them.
 const FIELDS: [Field<'static>; 7] = [
-    Field { name: "action_name", also: &[], required: true },
-    Field { name: "timestamp", also: &[], required: true },
-    Field { name: "query_id", also: &[], required: true },
     Field {
-        name: "object_id",
-        also: &["event_attributes.object.object_id", "event_attributes_object_object_id"],
+        name: "action_name",
+        also: &[],
         required: true,
     },
-    Field { name: "user_query", also: &[], required: true },
-    Field { name: "client_id", also: &[], required: false },
+    Field {
+        name: "timestamp",
+        also: &[],
+        required: true,
+    },
+    Field {
+        name: "query_id",
+        also: &[],
+        required: true,
+    },
+    Field {
+        name: "object_id",
+        also: &[
+            "event_attributes.object.object_id",
+            "event_attributes_object_object_id",
+        ],
+        required: true,
+    },
+    Field {
+        name: "user_query",
+        also: &[],
+        required: true,
+    },
+    Field {
+        name: "client_id",
+        also: &[],
+        required: false,
+    },
     Field {
         name: "position_ordinal",
-        also: &["event_attributes.position.ordinal", "event_attributes_position_ordinal", "position"],
+        also: &[
+            "event_attributes.position.ordinal",
+            "event_attributes_position_ordinal",
+            "position",
+        ],
         required: false,
     },
 ];

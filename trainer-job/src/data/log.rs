@@ -7,7 +7,8 @@ pub const DAY_MS: i64 = 86_400_000;
 
 /// UTC day number (days since 1970-01-01) of an instant.
 pub fn day_of(time_ms: i64) -> i32 {
-    i32::try_from(time_ms.div_euclid(DAY_MS)).expect("times are checked to lie within years 0 to 9999")
+    i32::try_from(time_ms.div_euclid(DAY_MS))
+        .expect("times are checked to lie within years 0 to 9999")
 }
 
 /// What happened to an item of a result list; the number is the label that training starts from.

@@ -93,14 +93,29 @@ pub enum Step<'a> {
 pub type Progress<'p> = dyn FnMut(Step<'_>) + 'p;
 
 /// Reads and checks what `job` names. Objects are downloaded into `work_dir`.
-pub fn load(job: &TrainingJob, work_dir: &Path, progress: &mut Progress<'_>) -> Result<Dataset, TrainError> {
+pub fn load(
+    job: &TrainingJob,
+    work_dir: &Path,
+    progress: &mut Progress<'_>,
+) -> Result<Dataset, TrainError> {
     let newest = complete_day(job.as_of_time);
     match &job.data {
         DataSource::Synthetic(settings) => synthetic(settings, newest, progress),
-        DataSource::Sources { catalog, events, event_format: _, window_days } => {
+        DataSource::Sources {
+            catalog,
+            events,
+            event_format: _,
+            window_days,
+        } => {
             let products = read_catalog(catalog, work_dir, progress)?;
             let raw = read_events(events, work_dir, progress)?;
-            let newest = raw.log.events.iter().map(|event| day_of(event.time_ms)).filter(|day| *day <= newest).max();
+            let newest = raw
+                .log
+                .events
+                .iter()
+                .map(|event| day_of(event.time_ms))
+                .filter(|day| *day <= newest)
+                .max();
             let last = newest.ok_or_else(|| nothing_before(&raw, job.as_of_time))?;
             finish(products, raw, Window::ending(last, *window_days), progress)
         }
@@ -115,13 +130,33 @@ struct RawEvents {
     name: String,
 }
 
-fn synthetic(settings: &SyntheticShop, newest: i32, progress: &mut Progress<'_>) -> Result<Dataset, TrainError> {
-    progress(Step::Drawing { days: settings.window_days });
-    let shop::Drawn { mut products, log, .. } = shop::draw(settings, newest)?;
+fn synthetic(
+    settings: &SyntheticShop,
+    newest: i32,
+    progress: &mut Progress<'_>,
+) -> Result<Dataset, TrainError> {
+    progress(Step::Drawing {
+        days: settings.window_days,
+    });
+    let shop::Drawn {
+        mut products, log, ..
+    } = shop::draw(settings, newest)?;
     products.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-    let cleaning = Cleaning { read: log.events.len() as u64, ..Cleaning::default() };
-    let raw = RawEvents { log, cleaning, name: "the made-up shop".to_owned() };
-    finish(products, raw, Window::ending(newest, settings.window_days), progress)
+    let cleaning = Cleaning {
+        read: log.events.len() as u64,
+        ..Cleaning::default()
+    };
+    let raw = RawEvents {
+        log,
+        cleaning,
+        name: "the made-up shop".to_owned(),
+    };
+    finish(
+        products,
+        raw,
+        Window::ending(newest, settings.window_days),
+        progress,
+    )
 }
 
 fn read_catalog(
@@ -131,12 +166,23 @@ fn read_catalog(
 ) -> Result<Vec<Product>, TrainError> {
     let files = source::resolve(&source.uri, &work_dir.join("catalog"))?;
     files.iter().for_each(|file| progress(reading(file)));
-    catalog::read(&files, source.id_field.as_deref().unwrap_or(DEFAULT_ID_FIELD))
+    catalog::read(
+        &files,
+        source.id_field.as_deref().unwrap_or(DEFAULT_ID_FIELD),
+    )
 }
 
-fn read_events(source: &TableSource, work_dir: &Path, progress: &mut Progress<'_>) -> Result<RawEvents, TrainError> {
+fn read_events(
+    source: &TableSource,
+    work_dir: &Path,
+    progress: &mut Progress<'_>,
+) -> Result<RawEvents, TrainError> {
     let files = source::resolve(&source.uri, &work_dir.join("events"))?;
-    let (mut log, mut cleaning, mut problems) = (EventLog::default(), Cleaning::default(), Problems::default());
+    let (mut log, mut cleaning, mut problems) = (
+        EventLog::default(),
+        Cleaning::default(),
+        Problems::default(),
+    );
     let mut rows = 0;
     for file in &files {
         progress(reading(file));
@@ -146,12 +192,19 @@ fn read_events(source: &TableSource, work_dir: &Path, progress: &mut Progress<'_
     if rows == 0 {
         return Err(no_rows(&files));
     }
-    Ok(RawEvents { log, cleaning, name: called(&files) })
+    Ok(RawEvents {
+        log,
+        cleaning,
+        name: called(&files),
+    })
 }
 
 fn reading(file: &SourceFile) -> Step<'_> {
     let bytes = std::fs::metadata(&file.path).map_or(0, |metadata| metadata.len());
-    Step::Reading { file: &file.name, bytes }
+    Step::Reading {
+        file: &file.name,
+        bytes,
+    }
 }
 
 /// Cleans, refuses what nothing can be learned from, and lays the columns out.
@@ -161,8 +214,14 @@ fn finish(
     window: Window,
     progress: &mut Progress<'_>,
 ) -> Result<Dataset, TrainError> {
-    let RawEvents { mut log, mut cleaning, name } = raw;
-    progress(Step::Cleaning { events: log.events.len() as u64 });
+    let RawEvents {
+        mut log,
+        mut cleaning,
+        name,
+    } = raw;
+    progress(Step::Cleaning {
+        events: log.events.len() as u64,
+    });
     let lists = clean::clean(&mut log, window, &mut cleaning);
     check(&log, &cleaning, &name)?;
     cleaning.unknown_items = unknown_items(&products, &log);
@@ -172,8 +231,15 @@ fn finish(
             log.items.name(log.events[0].item)
         )));
     }
-    let events = columns(&log, &lists).expect("all columns are of one length and of different names");
-    Ok(Dataset { products, events, window, through: window.end(), cleaning })
+    let events =
+        columns(&log, &lists).expect("all columns are of one length and of different names");
+    Ok(Dataset {
+        products,
+        events,
+        window,
+        through: window.end(),
+        cleaning,
+    })
 }
 
 fn check(log: &EventLog, cleaning: &Cleaning, name: &str) -> Result<(), TrainError> {
@@ -188,20 +254,31 @@ fn check(log: &EventLog, cleaning: &Cleaning, name: &str) -> Result<(), TrainErr
     let queries: HashSet<u32> = log.events.iter().map(|event| event.query).collect();
     if queries.len() < 2 {
         let only = log.queries.name(log.events[0].query);
-        return refuse(&format!("one query only, {only:?}; at least two are needed"));
+        return refuse(&format!(
+            "one query only, {only:?}; at least two are needed"
+        ));
     }
     Ok(())
 }
 
 fn unknown_items(products: &[Product], log: &EventLog) -> u64 {
     let known: HashSet<&str> = products.iter().map(|product| product.id.as_str()).collect();
-    let unknown: Vec<bool> =
-        (0..log.items.len()).map(|item| !known.contains(log.items.name(item as u32))).collect();
-    log.events.iter().filter(|event| unknown[event.item as usize]).count() as u64
+    let unknown: Vec<bool> = (0..log.items.len())
+        .map(|item| !known.contains(log.items.name(item as u32)))
+        .collect();
+    log.events
+        .iter()
+        .filter(|event| unknown[event.item as usize])
+        .count() as u64
 }
 
 fn nothing_before(raw: &RawEvents, as_of: Timestamp) -> TrainError {
-    let oldest = raw.log.events.iter().map(|event| day_of(event.time_ms)).min();
+    let oldest = raw
+        .log
+        .events
+        .iter()
+        .map(|event| day_of(event.time_ms))
+        .min();
     let found = match oldest {
         Some(day) => format!("the oldest event is of {}", date(day)),
         None => raw.cleaning.to_string(),
@@ -215,7 +292,9 @@ fn nothing_before(raw: &RawEvents, as_of: Timestamp) -> TrainError {
 
 fn no_rows(files: &[SourceFile]) -> TrainError {
     TrainError::data(match files {
-        [only] if only.format == source::Format::Csv => format!("{}: no rows below the header", only.name),
+        [only] if only.format == source::Format::Csv => {
+            format!("{}: no rows below the header", only.name)
+        }
         files => format!("{}: no rows", called(files)),
     })
 }
@@ -235,9 +314,14 @@ fn columns(log: &EventLog, lists: &HashMap<u32, List>) -> PolarsResult<DataFrame
         Column::new(name.into(), values)
     };
     let days: Vec<i32> = events.iter().map(|event| day_of(event.time_ms)).collect();
-    let list_days: Vec<i32> = events.iter().map(|event| day_of(lists[&event.list].shown_ms)).collect();
-    let positions: Vec<Option<i32>> =
-        events.iter().map(|event| Some(event.position).filter(|position| *position > 0)).collect();
+    let list_days: Vec<i32> = events
+        .iter()
+        .map(|event| day_of(lists[&event.list].shown_ms))
+        .collect();
+    let positions: Vec<Option<i32>> = events
+        .iter()
+        .map(|event| Some(event.position).filter(|position| *position > 0))
+        .collect();
     DataFrame::new(
         events.len(),
         vec![
@@ -245,12 +329,20 @@ fn columns(log: &EventLog, lists: &HashMap<u32, List>) -> PolarsResult<DataFrame
             texts("query", |event| event.query, &log.queries),
             texts("client", |event| event.client, &log.clients),
             texts("item", |event| event.item, &log.items),
-            Column::new("action".into(), events.iter().map(|event| event.action as i8).collect::<Vec<_>>()),
+            Column::new(
+                "action".into(),
+                events
+                    .iter()
+                    .map(|event| event.action as i8)
+                    .collect::<Vec<_>>(),
+            ),
             Column::new("position".into(), positions),
-            Column::new("time_ms".into(), events.iter().map(|event| event.time_ms).collect::<Vec<_>>()),
+            Column::new(
+                "time_ms".into(),
+                events.iter().map(|event| event.time_ms).collect::<Vec<_>>(),
+            ),
             Column::new("day".into(), days),
             Column::new("list_day".into(), list_days),
         ],
     )
 }
-

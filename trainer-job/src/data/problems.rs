@@ -49,7 +49,9 @@ mod tests {
         }
         assert_eq!(
             many.finish(),
-            Err(TrainError::data("1; 2; 3; 4; 5; 6; 7; 8; 9; 10; 33 bad rows in all"))
+            Err(TrainError::data(
+                "1; 2; 3; 4; 5; 6; 7; 8; 9; 10; 33 bad rows in all"
+            ))
         );
     }
 }

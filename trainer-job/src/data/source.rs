@@ -28,7 +28,11 @@ pub struct SourceFile {
 impl SourceFile {
     /// A file at `path`, its format taken from the ending.
     pub fn new(path: PathBuf) -> Result<Self, TrainError> {
-        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .unwrap_or(path.as_os_str())
+            .to_string_lossy()
+            .into_owned();
         let lower = name.to_ascii_lowercase();
         let (stem, gzip) = match lower.strip_suffix(".gz") {
             Some(stem) => (stem, true),
@@ -45,7 +49,12 @@ impl SourceFile {
                 )));
             }
         };
-        Ok(Self { path, name, format, gzip })
+        Ok(Self {
+            path,
+            name,
+            format,
+            gzip,
+        })
     }
 
     /// The error for a file that cannot be read at all.
@@ -55,14 +64,20 @@ impl SourceFile {
 
     /// The error for a copy that cannot be made here.
     pub fn unwritable(&self, error: &io::Error) -> TrainError {
-        TrainError::storage_unavailable(format!("no place for a copy of {}: {}", self.name, error.kind()))
+        TrainError::storage_unavailable(format!(
+            "no place for a copy of {}: {}",
+            self.name,
+            error.kind()
+        ))
     }
 }
 
 fn unreadable(name: &str, error: &io::Error) -> TrainError {
     match error.kind() {
         io::ErrorKind::NotFound => TrainError::data(format!("{name} does not exist")),
-        io::ErrorKind::PermissionDenied => TrainError::storage_refused(format!("{name} may not be read")),
+        io::ErrorKind::PermissionDenied => {
+            TrainError::storage_refused(format!("{name} may not be read"))
+        }
         kind => TrainError::storage_unavailable(format!("{name} cannot be read: {kind}")),
     }
 }
@@ -98,11 +113,13 @@ fn local(path: &str) -> Result<Vec<PathBuf>, TrainError> {
 
 /// Files that match a pattern, in alphabetical order.
 fn matching(pattern: &str) -> Result<Vec<PathBuf>, TrainError> {
-    let paths = glob::glob(pattern)
-        .map_err(|error| TrainError::config(format!("{pattern:?} is not a file pattern: {}", error.msg)))?;
+    let paths = glob::glob(pattern).map_err(|error| {
+        TrainError::config(format!("{pattern:?} is not a file pattern: {}", error.msg))
+    })?;
     let mut files = Vec::new();
     for path in paths {
-        let path = path.map_err(|error| unreadable(&error.path().display().to_string(), error.error()))?;
+        let path =
+            path.map_err(|error| unreadable(&error.path().display().to_string(), error.error()))?;
         if path.is_file() {
             files.push(path);
         }
@@ -128,7 +145,10 @@ mod tests {
         assert_eq!(format("e.ndjson.gz"), Ok((Format::Ndjson, true)));
         for unknown in ["events.xlsx", "events", "events.parquet.gz", "events.json"] {
             let message = format(unknown).unwrap_err().to_string();
-            assert!(message.starts_with(&format!("{unknown}: unknown file ending; .parquet, .csv")), "{message}");
+            assert!(
+                message.starts_with(&format!("{unknown}: unknown file ending; .parquet, .csv")),
+                "{message}"
+            );
         }
     }
 
@@ -144,18 +164,35 @@ mod tests {
             Ok(files.into_iter().map(|file| file.name).collect())
         };
         assert_eq!(names(&at("b.csv")), Ok(vec!["b.csv".into()]));
-        assert_eq!(names(&at("*.csv")), Ok(vec!["a.csv".into(), "b.csv".into()]));
-        assert_eq!(names(&format!("file://{}", at("c.*"))), Ok(vec!["c.parquet".into()]));
-        assert_eq!(names(&at("d.csv")), Err(format!("{} does not exist", at("d.csv"))));
-        assert_eq!(names(&at("d*.csv")), Err(format!("{} matches no file", at("d*.csv"))));
+        assert_eq!(
+            names(&at("*.csv")),
+            Ok(vec!["a.csv".into(), "b.csv".into()])
+        );
+        assert_eq!(
+            names(&format!("file://{}", at("c.*"))),
+            Ok(vec!["c.parquet".into()])
+        );
+        assert_eq!(
+            names(&at("d.csv")),
+            Err(format!("{} does not exist", at("d.csv")))
+        );
+        assert_eq!(
+            names(&at("d*.csv")),
+            Err(format!("{} matches no file", at("d*.csv")))
+        );
         let dir = folder.path().display();
         assert_eq!(
             names(&at("")),
-            Err(format!("{dir} is a folder; name the files in it, for example {dir}/*.parquet"))
+            Err(format!(
+                "{dir} is a folder; name the files in it, for example {dir}/*.parquet"
+            ))
         );
         assert_eq!(
             names("gs://bucket/key.csv"),
-            Err("data cannot be read from \"gs://\"; use s3://bucket/key, file:///path or a path".into())
+            Err(
+                "data cannot be read from \"gs://\"; use s3://bucket/key, file:///path or a path"
+                    .into()
+            )
         );
     }
 }

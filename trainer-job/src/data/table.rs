@@ -51,7 +51,11 @@ pub fn read(
     problems: &mut Problems,
     sink: &mut Sink<'_>,
 ) -> Result<u64, TrainError> {
-    let mut rows = Rows { file, problems, sink };
+    let mut rows = Rows {
+        file,
+        problems,
+        sink,
+    };
     match file.format {
         Format::Csv => csv::read(open_text(file)?, fields, &mut rows),
         Format::Ndjson => ndjson::read(open_text(file)?, fields, &mut rows),
@@ -85,14 +89,19 @@ impl Rows<'_, '_> {
         if let Err(bad) = (self.sink)(cells) {
             let name = &self.file.name;
             self.problems.add(|| {
-                format!("{name}: {place}, column {:?}: {}", column(bad.field), bad.complaint)
+                format!(
+                    "{name}: {place}, column {:?}: {}",
+                    column(bad.field),
+                    bad.complaint
+                )
             });
         }
     }
 
     fn reject(&mut self, place: Place, complaint: impl fmt::Display) {
         let name = &self.file.name;
-        self.problems.add(|| format!("{name}: {place}: {complaint}"));
+        self.problems
+            .add(|| format!("{name}: {place}: {complaint}"));
     }
 
     fn missing_column(&self, field: Field<'_>, found: &[String]) -> TrainError {
@@ -107,7 +116,11 @@ impl Rows<'_, '_> {
 
 fn listed(names: &[String]) -> String {
     const SHOWN: usize = 20;
-    let mut shown: Vec<String> = names.iter().take(SHOWN).map(|name| super::cell::quoted(name)).collect();
+    let mut shown: Vec<String> = names
+        .iter()
+        .take(SHOWN)
+        .map(|name| super::cell::quoted(name))
+        .collect();
     if names.len() > SHOWN {
         shown.push(format!("and {} more", names.len() - SHOWN));
     }
@@ -116,13 +129,23 @@ fn listed(names: &[String]) -> String {
 
 /// The decompressed bytes of a file that is not empty.
 fn open_text(file: &SourceFile) -> Result<Box<dyn BufRead>, TrainError> {
-    let raw = BufReader::with_capacity(1 << 16, File::open(&file.path).map_err(|error| file.unreadable(&error))?);
+    let raw = BufReader::with_capacity(
+        1 << 16,
+        File::open(&file.path).map_err(|error| file.unreadable(&error))?,
+    );
     let mut text: Box<dyn BufRead> = if file.gzip {
-        Box::new(BufReader::with_capacity(1 << 16, flate2::bufread::MultiGzDecoder::new(raw)))
+        Box::new(BufReader::with_capacity(
+            1 << 16,
+            flate2::bufread::MultiGzDecoder::new(raw),
+        ))
     } else {
         Box::new(raw)
     };
-    if text.fill_buf().map_err(|error| damaged(file, &error))?.is_empty() {
+    if text
+        .fill_buf()
+        .map_err(|error| damaged(file, &error))?
+        .is_empty()
+    {
         return Err(TrainError::data(format!("{} is empty", file.name)));
     }
     Ok(text)
@@ -131,7 +154,10 @@ fn open_text(file: &SourceFile) -> Result<Box<dyn BufRead>, TrainError> {
 /// A read that fails half-way: for compressed files nearly always a cut or altered archive.
 fn damaged(file: &SourceFile, error: &io::Error) -> TrainError {
     if file.gzip {
-        TrainError::data(format!("{}: the gzip file is damaged or cut short", file.name))
+        TrainError::data(format!(
+            "{}: the gzip file is damaged or cut short",
+            file.name
+        ))
     } else {
         file.unreadable(error)
     }

@@ -12,7 +12,10 @@ pub struct Window {
 impl Window {
     pub fn ending(last_day: i32, days: u32) -> Self {
         let days = i32::try_from(days).unwrap_or(i32::MAX).max(1);
-        Self { first_day: last_day.saturating_sub(days - 1), last_day }
+        Self {
+            first_day: last_day.saturating_sub(days - 1),
+            last_day,
+        }
     }
 
     pub fn contains(self, day: i32) -> bool {
@@ -32,7 +35,9 @@ pub fn complete_day(as_of: Timestamp) -> i32 {
 
 /// `2026-11-23` for a day number.
 pub fn date(day: i32) -> String {
-    instant(i64::from(day) * DAY_MS).strftime("%Y-%m-%d").to_string()
+    instant(i64::from(day) * DAY_MS)
+        .strftime("%Y-%m-%d")
+        .to_string()
 }
 
 fn instant(ms: i64) -> Timestamp {
@@ -51,7 +56,10 @@ mod tests {
         assert_eq!(complete("2026-11-25T00:30:00+02:00"), "2026-11-23");
 
         let window = Window::ending(complete_day("2026-11-24T08:00:00Z".parse().unwrap()), 30);
-        assert_eq!((date(window.first_day), date(window.last_day)), ("2026-10-25".into(), "2026-11-23".into()));
+        assert_eq!(
+            (date(window.first_day), date(window.last_day)),
+            ("2026-10-25".into(), "2026-11-23".into())
+        );
         assert_eq!(window.end().to_string(), "2026-11-24T00:00:00Z");
     }
 }

@@ -6,7 +6,8 @@ use searchop_model::item::ItemFields;
 use super::{
     draw::{Draw, Purpose, exp, logistic},
     vocabulary::{
-        ADJECTIVES, AUDIENCES, BRANDS, COLOURS, KINDS, Kind, PLACES, SERIES, SIZES, Style, TOPS, tier,
+        ADJECTIVES, AUDIENCES, BRANDS, COLOURS, KINDS, Kind, PLACES, SERIES, SIZES, Style, TOPS,
+        tier,
     },
 };
 use crate::data::Product;
@@ -87,7 +88,7 @@ impl Assortment {
 
     /// The day on which a product is first sold.
     fn first_day(self, number: i64) -> i64 {
-        number * LIFETIME_DAYS / i64::from(self.products)
+        ((number + 1) * LIFETIME_DAYS - 1) / i64::from(self.products)
     }
 
     pub fn item(self, number: i64) -> Item {
@@ -103,13 +104,20 @@ impl Assortment {
         let brand = draw.below(BRANDS[0].len());
         let tier = f64::from(tier(brand));
         let feature = draw.below(about.features.len());
-        let audience = (about.style == Style::Worn && draw.chance(0.85)).then(|| draw.below(AUDIENCES.len()));
+        let audience =
+            (about.style == Style::Worn && draw.chance(0.85)).then(|| draw.below(AUDIENCES.len()));
         let coloured = matches!(about.style, Style::Worn | Style::Coloured);
         let colour = coloured.then(|| draw.below(COLOURS.len()));
         let quality = 0.35 * tier + draw.normal();
         let dearness = 0.45 * tier + 0.3 * draw.normal();
         let fame = 0.4 * quality - 0.2 * dearness + 0.8 * draw.normal();
-        let parts = Parts { kind: about, brand: BRANDS[kind % TOPS.len()][brand], feature, audience, colour };
+        let parts = Parts {
+            kind: about,
+            brand: BRANDS[kind % TOPS.len()][brand],
+            feature,
+            audience,
+            colour,
+        };
         let title = parts.title(&mut draw);
         let description = (!draw.chance(0.03)).then(|| parts.description(&mut draw));
         Item {
@@ -123,12 +131,17 @@ impl Assortment {
             words: words(&title),
             title,
             description,
-            price: (about.price * exp(dearness)).ceil().max(1.0) - if draw.chance(0.7) { 0.01 } else { 0.05 },
+            price: (about.price * exp(dearness)).ceil().max(1.0)
+                - if draw.chance(0.7) { 0.01 } else { 0.05 },
             dearness,
             quality,
             fame,
             ratings_a_day: 0.12 * exp(fame + 0.4 * draw.normal()),
-            stock: if draw.chance(0.03) { 0.0 } else { exp(3.0 + draw.normal()).floor() },
+            stock: if draw.chance(0.03) {
+                0.0
+            } else {
+                exp(3.0 + draw.normal()).floor()
+            },
         }
     }
 
@@ -182,16 +195,24 @@ impl Parts {
             true => format!(" {} {}", draw.pick(&SERIES), 1 + draw.below(9)),
             false => String::new(),
         };
-        let colour = self.colour.map_or(String::new(), |colour| format!(", {}", COLOURS[colour]));
+        let colour = self
+            .colour
+            .map_or(String::new(), |colour| format!(", {}", COLOURS[colour]));
         match self.kind.style {
             Style::Worn => {
-                let audience = self.audience.map_or(String::new(), |audience| format!(" {}", AUDIENCES[audience]));
+                let audience = self.audience.map_or(String::new(), |audience| {
+                    format!(" {}", AUDIENCES[audience])
+                });
                 format!("{brand}{series} {feature} {noun}{audience}{colour}")
             }
             Style::Coloured => format!("{brand}{series} {feature} {noun}{colour}"),
             Style::Packed => format!("{brand} {feature} {noun}, {}", draw.pick(&SIZES)),
             Style::Book => {
-                format!("The {} {}: {feature} {noun} ({brand})", draw.pick(&ADJECTIVES), draw.pick(&PLACES))
+                format!(
+                    "The {} {}: {feature} {noun} ({brand})",
+                    draw.pick(&ADJECTIVES),
+                    draw.pick(&PLACES)
+                )
             }
         }
     }
@@ -201,10 +222,16 @@ impl Parts {
         let noun = self.kind.noun.to_lowercase();
         let feature = self.kind.features[self.feature].to_lowercase();
         let other = draw.pick(self.kind.features).to_lowercase();
-        let area = self.kind.parent().rsplit('/').next().unwrap_or_default().replace('_', " ");
+        let area = self
+            .kind
+            .parent()
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .replace('_', " ");
         let first = match draw.below(3) {
             0 => format!("{feature} {noun} for everyday use."),
-            1 => format!("A {noun} made to last, {feature} by design."),
+            1 => format!("{noun} made to last, {feature} by design."),
             _ => format!("{} brings you this {feature} {noun}.", self.brand),
         };
         let second = match draw.below(3) {
@@ -226,7 +253,10 @@ impl Parts {
 mod tests {
     use super::*;
 
-    const SHOP: Assortment = Assortment { seed: 42, products: 2000 };
+    const SHOP: Assortment = Assortment {
+        seed: 42,
+        products: 2000,
+    };
 
     #[test]
     fn the_shop_keeps_its_size_while_products_come_and_go() {
@@ -237,7 +267,10 @@ mod tests {
                 assert_eq!(listed.end - listed.start, i64::from(products));
                 for number in [listed.start, listed.end - 1] {
                     let age = i64::from(day) - shop.first_day(number);
-                    assert!((0..=LIFETIME_DAYS).contains(&age), "{products} {day} {number} {age}");
+                    assert!(
+                        (0..=LIFETIME_DAYS).contains(&age),
+                        "{products} {day} {number} {age}"
+                    );
                 }
                 // What was sold a sold-out period ago is still listed.
                 assert!(shop.sold(day - SOLD_OUT_DAYS as i32).start >= listed.start - 1);
@@ -247,7 +280,10 @@ mod tests {
 
     #[test]
     fn words_of_titles() {
-        assert_eq!(words("Nimbra Aero 3 Trail T-Shirt Women, Blue"), ["nimbra", "aero", "3", "trail", "t-shirt", "women", "blue"]);
+        assert_eq!(
+            words("Nimbra Aero 3 Trail T-Shirt Women, Blue"),
+            ["nimbra", "aero", "3", "trail", "t-shirt", "women", "blue"]
+        );
     }
 
     #[test]
@@ -258,7 +294,11 @@ mod tests {
             let item = SHOP.item(number);
             let fields = SHOP.product(&item, day).fields;
             assert!(fields.price.unwrap() >= 0.9, "{item:?}");
-            assert!(fields.rating.is_none_or(|rating| (1.0..=5.0).contains(&rating)));
+            assert!(
+                fields
+                    .rating
+                    .is_none_or(|rating| (1.0..=5.0).contains(&rating))
+            );
             assert_eq!(fields.rating.is_some(), fields.rating_count.unwrap() > 0.0);
             rated += usize::from(fields.rating.is_some());
             match tier(item.brand) {

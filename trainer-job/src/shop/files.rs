@@ -7,7 +7,8 @@ use std::{
 };
 
 use polars::prelude::{
-    Column, DataFrame, DataType, ParquetCompression, ParquetWriter, PolarsError, PolarsResult, TimeUnit, TimeZone,
+    Column, DataFrame, DataType, Int64Chunked, IntoColumn as _, NamedFrom, NewChunkedArray as _,
+    ParquetCompression, ParquetWriter, PolarsError, PolarsResult, Series, TimeUnit, TimeZone,
 };
 use serde::Serialize;
 
@@ -37,11 +38,22 @@ impl FileFormat {
 }
 
 /// Writes `catalog.EXT` and `events.EXT` into `folder`, which is made where it is missing.
-pub fn write(folder: &Path, format: FileFormat, products: &[Product], log: &EventLog) -> Result<(), TrainError> {
+pub fn write(
+    folder: &Path,
+    format: FileFormat,
+    products: &[Product],
+    log: &EventLog,
+) -> Result<(), TrainError> {
     let refused = |error: io::Error| {
-        TrainError::storage_refused(format!("{} cannot be written: {}", folder.display(), error.kind()))
+        TrainError::storage_refused(format!(
+            "{} cannot be written: {}",
+            folder.display(),
+            error.kind()
+        ))
     };
-    let create = |table: &str| File::create(folder.join(format!("{table}.{}", format.ending()))).map(BufWriter::new);
+    let create = |table: &str| {
+        File::create(folder.join(format!("{table}.{}", format.ending()))).map(BufWriter::new)
+    };
     std::fs::create_dir_all(folder).map_err(refused)?;
     let both = || -> io::Result<()> {
         let (mut catalog, mut events) = (create("catalog")?, create("events")?);
@@ -51,8 +63,12 @@ pub fn write(folder: &Path, format: FileFormat, products: &[Product], log: &Even
                 write_events_csv(&mut events, log)?;
             }
             FileFormat::Ndjson => {
-                products.iter().try_for_each(|product| write_line(&mut catalog, &CatalogLine::of(product)))?;
-                log.events.iter().try_for_each(|event| write_line(&mut events, &UbiEvent::of(log.named(event))))?;
+                products
+                    .iter()
+                    .try_for_each(|product| write_line(&mut catalog, &CatalogLine::of(product)))?;
+                log.events.iter().try_for_each(|event| {
+                    write_line(&mut events, &UbiEvent::of(log.named(event)))
+                })?;
             }
             FileFormat::Parquet => {
                 write_parquet(&mut catalog, catalog_table(products))?;
@@ -99,7 +115,10 @@ impl<'a> CatalogLine<'a> {
 }
 
 fn added_day(product: &Product) -> Option<i32> {
-    product.fields.added_time.and_then(|seconds| i32::try_from(seconds.div_euclid(86_400)).ok())
+    product
+        .fields
+        .added_time
+        .and_then(|seconds| i32::try_from(seconds.div_euclid(86_400)).ok())
 }
 
 /// An event as UBI 1.3.0 nests it.
@@ -140,7 +159,10 @@ impl<'a> UbiEvent<'a> {
             timestamp: iso(event.time_ms),
             user_query: event.query,
             event_attributes: Attributes {
-                object: Object { object_id: event.item, object_id_field: DEFAULT_ID_FIELD },
+                object: Object {
+                    object_id: event.item,
+                    object_id_field: DEFAULT_ID_FIELD,
+                },
                 position: known(event.position).map(|ordinal| Position { ordinal }),
             },
         }
@@ -163,7 +185,9 @@ fn write_line(out: &mut impl Write, line: &impl Serialize) -> io::Result<()> {
 
 fn write_catalog_csv(out: &mut impl Write, products: &[Product]) -> io::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
-    products.iter().try_for_each(|product| writer.serialize(CatalogLine::of(product)))?;
+    products
+        .iter()
+        .try_for_each(|product| writer.serialize(CatalogLine::of(product)))?;
     writer.flush()
 }
 
@@ -185,8 +209,15 @@ fn write_events_csv(out: &mut impl Write, log: &EventLog) -> io::Result<()> {
 }
 
 /// UBI's columns, flattened.
-const EVENT_COLUMNS: [&str; 7] =
-    ["action_name", "query_id", "client_id", "timestamp", "user_query", "object_id", "position_ordinal"];
+const EVENT_COLUMNS: [&str; 7] = [
+    "action_name",
+    "query_id",
+    "client_id",
+    "timestamp",
+    "user_query",
+    "object_id",
+    "position_ordinal",
+];
 
 fn catalog_table(products: &[Product]) -> PolarsResult<DataFrame> {
     let lines: Vec<CatalogLine<'_>> = products.iter().map(CatalogLine::of).collect();
@@ -210,27 +241,36 @@ fn catalog_table(products: &[Product]) -> PolarsResult<DataFrame> {
 
 fn event_table(log: &EventLog) -> PolarsResult<DataFrame> {
     let events: Vec<NamedEvent<'_>> = log.events.iter().map(|event| log.named(event)).collect();
-    let utc = DataType::Datetime(TimeUnit::Milliseconds, Some(TimeZone::UTC));
+    let times = Int64Chunked::from_iter_values(
+        "timestamp".into(),
+        events.iter().map(|event| event.time_ms),
+    );
     DataFrame::new(
         events.len(),
         vec![
-            column("action_name", events.iter().map(|event| event.action.ubi_name())),
+            column(
+                "action_name",
+                events.iter().map(|event| event.action.ubi_name()),
+            ),
             column("query_id", events.iter().map(|event| event.list)),
             column("client_id", events.iter().map(|event| event.client)),
-            column("timestamp", events.iter().map(|event| event.time_ms)).cast(&utc)?,
+            times
+                .into_datetime(TimeUnit::Milliseconds, Some(TimeZone::UTC))
+                .into_column(),
             column("user_query", events.iter().map(|event| event.query)),
             column("object_id", events.iter().map(|event| event.item)),
-            column("position_ordinal", events.iter().map(|event| known(event.position))),
+            column(
+                "position_ordinal",
+                events.iter().map(|event| known(event.position)),
+            ),
         ],
     )
 }
 
 fn column<T>(name: &str, values: impl Iterator<Item = T>) -> Column
 where
-    polars::prelude::Series: polars::prelude::NamedFrom<Vec<T>, [T]>,
-    Vec<T>: AsRef<[T]>,
+    Series: NamedFrom<Vec<T>, [T]>,
 {
-    use polars::prelude::{NamedFrom as _, Series};
     Series::new(name.into(), values.collect::<Vec<T>>()).into()
 }
 

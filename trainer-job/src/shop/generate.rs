@@ -38,12 +38,13 @@ pub struct GenerateArgs {
 
 fn instant(text: &str) -> Result<Timestamp, String> {
     let midnight = || -> Option<Timestamp> {
-        TimeZone::UTC.to_timestamp(text.parse::<civil::Date>().ok()?.at(0, 0, 0, 0)).ok()
+        TimeZone::UTC
+            .to_timestamp(text.parse::<civil::Date>().ok()?.at(0, 0, 0, 0))
+            .ok()
     };
-    text.parse()
-        .ok()
-        .or_else(midnight)
-        .ok_or_else(|| "not an instant like 2026-11-24T08:00:00Z nor a date like 2026-11-24".to_owned())
+    text.parse().ok().or_else(midnight).ok_or_else(|| {
+        "not an instant like 2026-11-24T08:00:00Z nor a date like 2026-11-24".to_owned()
+    })
 }
 
 /// What was written.
@@ -57,19 +58,34 @@ pub struct Generated {
 
 /// Draws the shop and writes its files.
 pub fn generate(args: &GenerateArgs) -> Result<Generated, TrainError> {
-    let settings =
-        SyntheticShop { products: args.products, events: args.events, seed: args.seed, window_days: args.days };
-    let drawn = draw(&settings, complete_day(args.as_of.unwrap_or_else(Timestamp::now)))?;
+    let settings = SyntheticShop {
+        products: args.products,
+        events: args.events,
+        seed: args.seed,
+        window_days: args.days,
+    };
+    let drawn = draw(
+        &settings,
+        complete_day(args.as_of.unwrap_or_else(Timestamp::now)),
+    )?;
     write(&args.out, args.format, &drawn.products, &drawn.log)?;
     let mut judgments = 0;
     if let Some(path) = &args.truth {
         let all = drawn.truth.judgments(&drawn.log);
         judgments = all.len();
         write_truth(path, &all).map_err(|error| {
-            TrainError::storage_refused(format!("{} cannot be written: {}", path.display(), error.kind()))
+            TrainError::storage_refused(format!(
+                "{} cannot be written: {}",
+                path.display(),
+                error.kind()
+            ))
         })?;
     }
-    Ok(Generated { products: drawn.products.len(), events: drawn.log.events.len(), judgments })
+    Ok(Generated {
+        products: drawn.products.len(),
+        events: drawn.log.events.len(),
+        judgments,
+    })
 }
 
 fn write_truth(path: &PathBuf, judgments: &[Judgment]) -> io::Result<()> {

@@ -60,7 +60,12 @@ impl Truth {
     /// True relevance of an item for a query in (0, 1]; `None` where the shop never saw either.
     pub fn judge(&self, query: &str, item: &str) -> Option<Judgment> {
         let (grade, relevance) = queries::grade(self.intents.get(query)?, self.items.get(item)?);
-        Some(Judgment { query: query.to_owned(), item: item.to_owned(), grade, relevance })
+        Some(Judgment {
+            query: query.to_owned(),
+            item: item.to_owned(),
+            grade,
+            relevance,
+        })
     }
 
     /// Grades of every item that was shown for a query, ordered by query and item.
@@ -84,7 +89,10 @@ impl Truth {
 pub fn draw(settings: &SyntheticShop, last_day: i32) -> Result<Drawn, TrainError> {
     let window = Window::ending(last_day, settings.window_days);
     check(settings, window)?;
-    let shop = Assortment { seed: settings.seed, products: settings.products };
+    let shop = Assortment {
+        seed: settings.seed,
+        products: settings.products,
+    };
     // Purchases of the first days come from lists before the window.
     let first = window.first_day - LATE_DAYS;
     let engine = Engine::new(shop, shop.listed(first).start..shop.listed(last_day).end);
@@ -92,7 +100,12 @@ pub fn draw(settings: &SyntheticShop, last_day: i32) -> Result<Drawn, TrainError
     let events_a_day = f64::from(settings.events) / f64::from(settings.window_days);
     let visitors = Visitors::new(shop, &engine, &population, events_a_day);
 
-    let mut days = Days { window, log: EventLog::default(), arrivals: BTreeMap::new(), intents: HashMap::new() };
+    let mut days = Days {
+        window,
+        log: EventLog::default(),
+        arrivals: BTreeMap::new(),
+        intents: HashMap::new(),
+    };
     for day in first..=last_day {
         days.add(visitors.day(day), &engine);
         days.close(day);
@@ -105,14 +118,24 @@ pub fn draw(settings: &SyntheticShop, last_day: i32) -> Result<Drawn, TrainError
         .map(|item| shop.product(item, last_day))
         .collect();
     let Days { log, intents, .. } = days;
-    let items = engine.items.into_iter().map(|item| (item.id.clone(), item)).collect();
-    Ok(Drawn { products, log, truth: Truth { intents, items } })
+    let items = engine
+        .items
+        .into_iter()
+        .map(|item| (item.id.clone(), item))
+        .collect();
+    Ok(Drawn {
+        products,
+        log,
+        truth: Truth { intents, items },
+    })
 }
 
 fn check(settings: &SyntheticShop, window: Window) -> Result<(), TrainError> {
     let least = |name: &str, value: u32, least: u32| match value >= least {
         true => Ok(()),
-        false => Err(TrainError::config(format!("a made-up shop needs at least {least} {name}, not {value}"))),
+        false => Err(TrainError::config(format!(
+            "a made-up shop needs at least {least} {name}, not {value}"
+        ))),
     };
     least("products", settings.products, 20)?;
     least("events", settings.events, 100)?;
@@ -155,13 +178,17 @@ impl Days {
                     position: event.position,
                 });
             }
-            self.intents.entry(visit.query.text).or_insert(visit.query.intent);
+            self.intents
+                .entry(visit.query.text)
+                .or_insert(visit.query.intent);
         }
     }
 
     /// No more events can arrive on `day`.
     fn close(&mut self, day: i32) {
-        let Some(mut arrived) = self.arrivals.remove(&day) else { return };
+        let Some(mut arrived) = self.arrivals.remove(&day) else {
+            return;
+        };
         // Stable: events of one instant stay in the order in which they were drawn.
         arrived.events.sort_by_key(|event| event.time_ms);
         for event in &arrived.events {
@@ -169,4 +196,3 @@ impl Days {
         }
     }
 }
-

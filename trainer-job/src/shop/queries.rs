@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use super::{
     assortment::{Assortment, Item, words},
     draw::{Draw, Purpose, cumulative, exp},
-    vocabulary::{AUDIENCES, BRANDS, CHEAP_WORDS, COLOURS, KINDS, PREMIUM_WORDS, Style, TOPS, tier},
+    vocabulary::{
+        AUDIENCES, BRANDS, CHEAP_WORDS, COLOURS, KINDS, PREMIUM_WORDS, Style, TOPS, tier,
+    },
 };
 
 /// What a shopper has in mind.
@@ -61,13 +63,33 @@ impl Intent {
                 relevance *= otherwise;
             }
         };
-        prefer(self.feature.is_some(), same_kind && self.feature == Some(item.feature), 0.45);
-        prefer(self.audience.is_some() && item.audience.is_none(), false, 0.7);
-        prefer(self.audience.is_some() && item.audience.is_some(), self.audience == item.audience, 0.2);
+        prefer(
+            self.feature.is_some(),
+            same_kind && self.feature == Some(item.feature),
+            0.45,
+        );
+        prefer(
+            self.audience.is_some() && item.audience.is_none(),
+            false,
+            0.7,
+        );
+        prefer(
+            self.audience.is_some() && item.audience.is_some(),
+            self.audience == item.audience,
+            0.2,
+        );
         prefer(self.colour.is_some(), self.colour == item.colour, 0.5);
         prefer(self.brand.is_some(), self.brand == Some(item.brand), 0.3);
-        prefer(self.price == Some(PriceWish::Cheap), item.dearness < -0.1, 0.45);
-        prefer(self.price == Some(PriceWish::Premium), tier(item.brand) > 0 || item.dearness > 0.3, 0.45);
+        prefer(
+            self.price == Some(PriceWish::Cheap),
+            item.dearness < -0.1,
+            0.45,
+        );
+        prefer(
+            self.price == Some(PriceWish::Premium),
+            tier(item.brand) > 0 || item.dearness > 0.3,
+            0.45,
+        );
         relevance
     }
 }
@@ -105,13 +127,19 @@ impl Population {
         let weight = |place: usize| 1.0 / (place as f64 + 6.0);
         let by_top = (0..TOPS.len())
             .map(|top| {
-                let places: Vec<usize> = (0..queries.len()).filter(|place| queries[*place].top() == top).collect();
+                let places: Vec<usize> = (0..queries.len())
+                    .filter(|place| queries[*place].top() == top)
+                    .collect();
                 let weights = cumulative(places.iter().map(|place| weight(*place)));
                 (places, weights)
             })
             .collect();
         let all = cumulative((0..queries.len()).map(weight));
-        Self { queries, all, by_top }
+        Self {
+            queries,
+            all,
+            by_top,
+        }
     }
 
     pub fn any(&self, draw: &mut Draw) -> &Query {
@@ -121,7 +149,11 @@ impl Population {
     /// A query in a top category, or any where there is none.
     pub fn within(&self, top: usize, draw: &mut Draw) -> &Query {
         let (places, weights) = &self.by_top[top];
-        if places.is_empty() { self.any(draw) } else { &self.queries[places[draw.weighted(weights)]] }
+        if places.is_empty() {
+            self.any(draw)
+        } else {
+            &self.queries[places[draw.weighted(weights)]]
+        }
     }
 }
 
@@ -154,7 +186,11 @@ fn phrase(intent: Intent, draw: &mut Draw, misspelt: bool) -> Query {
         Some(PriceWish::Premium) => parts.push((draw.pick(&PREMIUM_WORDS), 0.0)),
         None => {}
     }
-    parts.extend(intent.brand.map(|brand| (BRANDS[intent.kind % TOPS.len()][brand], 2.0)));
+    parts.extend(
+        intent
+            .brand
+            .map(|brand| (BRANDS[intent.kind % TOPS.len()][brand], 2.0)),
+    );
     parts.extend(intent.colour.map(|colour| (COLOURS[colour], 1.0)));
     parts.extend(intent.feature.map(|feature| (about.features[feature], 1.4)));
     parts.push((about.noun, 2.2));
@@ -165,19 +201,30 @@ fn phrase(intent: Intent, draw: &mut Draw, misspelt: bool) -> Query {
         .flat_map(|(text, weight)| words(text).into_iter().map(move |word| (word, *weight)))
         .filter(|(_, weight)| *weight > 0.0)
         .collect();
-    let mut text: String = parts.iter().map(|(text, _)| text.to_lowercase()).collect::<Vec<_>>().join(" ");
+    let mut text: String = parts
+        .iter()
+        .map(|(text, _)| text.to_lowercase())
+        .collect::<Vec<_>>()
+        .join(" ");
     if draw.chance(0.08) && text.ends_with('s') && intent.audience.is_none() {
         text.pop();
     }
     if misspelt {
         text = misspell(&text, draw);
     }
-    Query { text, intent, words: weighed }
+    Query {
+        text,
+        intent,
+        words: weighed,
+    }
 }
 
 /// One slip of the fingers in the longest word: a letter left out, doubled or swapped.
 fn misspell(text: &str, draw: &mut Draw) -> String {
-    let Some(word) = text.split(' ').max_by_key(|word| word.len()).filter(|word| word.is_ascii() && word.len() > 3)
+    let Some(word) = text
+        .split(' ')
+        .max_by_key(|word| word.len())
+        .filter(|word| word.is_ascii() && word.len() > 3)
     else {
         return text.to_owned();
     };
@@ -214,15 +261,23 @@ pub fn price_taste(class: i32, dearness: f64) -> f64 {
 mod tests {
     use super::*;
 
-    const SHOP: Assortment = Assortment { seed: 42, products: 2000 };
+    const SHOP: Assortment = Assortment {
+        seed: 42,
+        products: 2000,
+    };
 
     #[test]
     fn the_population_has_its_size_and_no_query_twice() {
         let population = Population::new(SHOP);
         assert_eq!(population.queries.len(), 500);
-        let texts: HashSet<&str> = population.queries.iter().map(|query| query.text.as_str()).collect();
+        let texts: HashSet<&str> = population
+            .queries
+            .iter()
+            .map(|query| query.text.as_str())
+            .collect();
         assert_eq!(texts.len(), 500);
-        let words = |queries: &[Query]| queries.iter().map(|query| query.words.len()).sum::<usize>();
+        let words =
+            |queries: &[Query]| queries.iter().map(|query| query.words.len()).sum::<usize>();
         assert!(words(&population.queries[..100]) < words(&population.queries[400..]));
     }
 
@@ -231,13 +286,19 @@ mod tests {
         let mut draw = Draw::new(1, Purpose::Query, 0);
         for _ in 0..50 {
             let slip = misspell("trail running shoes", &mut draw);
-            assert!(slip.starts_with("trail ") && slip.ends_with(" shoes"), "{slip}");
+            assert!(
+                slip.starts_with("trail ") && slip.ends_with(" shoes"),
+                "{slip}"
+            );
         }
     }
 
     #[test]
     fn an_exact_match_is_more_relevant_than_its_neighbours() {
-        let items: Vec<Item> = SHOP.listed(20_000).map(|number| SHOP.item(number)).collect();
+        let items: Vec<Item> = SHOP
+            .listed(20_000)
+            .map(|number| SHOP.item(number))
+            .collect();
         let wanted = items.iter().find(|item| item.audience.is_some()).unwrap();
         let intent = Intent {
             kind: wanted.kind,
@@ -249,6 +310,11 @@ mod tests {
         };
         assert_eq!(intent.relevance(wanted), 1.0);
         let others = items.iter().filter(|item| item.kind != wanted.kind);
-        assert!(others.map(|item| intent.relevance(item)).fold(0.0, f64::max) <= 0.25);
+        assert!(
+            others
+                .map(|item| intent.relevance(item))
+                .fold(0.0, f64::max)
+                <= 0.25
+        );
     }
 }

@@ -21,8 +21,8 @@ const FRESH_SHARE: f64 = 0.15;
 const WEEK: [f64; 7] = [0.96, 0.92, 0.93, 0.95, 0.99, 1.12, 1.13];
 /// Visits by hour of the day.
 const HOURS: [f64; 24] = [
-    1.0, 0.6, 0.4, 0.3, 0.3, 0.5, 1.0, 2.0, 3.0, 3.8, 4.3, 4.6, 5.0, 4.6, 4.3, 4.4, 4.7, 5.2, 5.8, 6.6, 7.2, 6.8, 4.9,
-    2.5,
+    1.0, 0.6, 0.4, 0.3, 0.3, 0.5, 1.0, 2.0, 3.0, 3.8, 4.3, 4.6, 5.0, 4.6, 4.3, 4.4, 4.7, 5.2, 5.8,
+    6.6, 7.2, 6.8, 4.9, 2.5,
 ];
 
 /// An event before its names are spelled out.
@@ -65,7 +65,12 @@ pub struct Visitors<'a> {
 }
 
 impl<'a> Visitors<'a> {
-    pub fn new(shop: Assortment, engine: &'a Engine, queries: &'a Population, events_a_day: f64) -> Self {
+    pub fn new(
+        shop: Assortment,
+        engine: &'a Engine,
+        queries: &'a Population,
+        events_a_day: f64,
+    ) -> Self {
         let shoppers = (0..SHOPPERS as i64)
             .map(|index| {
                 let mut draw = Draw::new(shop.seed, Purpose::Shopper, index);
@@ -76,7 +81,14 @@ impl<'a> Visitors<'a> {
                 }
             })
             .collect();
-        Self { shop, engine, queries, shoppers, hours: cumulative(HOURS), events_a_day }
+        Self {
+            shop,
+            engine,
+            queries,
+            shoppers,
+            hours: cumulative(HOURS),
+            events_a_day,
+        }
     }
 
     /// All visits that begin on a day, in the order in which they were drawn.
@@ -91,7 +103,8 @@ impl<'a> Visitors<'a> {
             let visit = self.visit(day, &sold, &mut draw);
             let size = visit.events.len() as f64;
             // The last list may be too long; it counts as often as it fits.
-            if size <= wanted - events || draw.chance((wanted - events) / size) || visits.is_empty() {
+            if size <= wanted - events || draw.chance((wanted - events) / size) || visits.is_empty()
+            {
                 visits.push(visit);
             }
             events += size;
@@ -114,21 +127,42 @@ impl<'a> Visitors<'a> {
         } else {
             self.queries.any(draw).clone()
         };
-        let shown = if bot { 50 } else { 10 + (41.0 * draw.unit() * draw.unit()) as usize };
+        let shown = if bot {
+            50
+        } else {
+            10 + (41.0 * draw.unit() * draw.unit()) as usize
+        };
         let places = self.engine.search(&query, sold, shown, draw);
-        let mut list = ShownList { id: draw.bits(), time_ms, places, events: Vec::new() };
+        let mut list = ShownList {
+            id: draw.bits(),
+            time_ms,
+            places,
+            events: Vec::new(),
+        };
         list.show(draw);
         if bot {
             list.crawl(draw);
-            return Visit { client: format!("c-{:08x}", draw.bits() as u32), query, events: list.events };
+            return Visit {
+                client: format!("c-{:08x}", draw.bits() as u32),
+                query,
+                events: list.events,
+            };
         }
-        list.look_through(draw, |place| self.wish(shopper, &query, &self.engine.items[place]));
-        Visit { client: format!("c-{:08x}", client_id(self.shop.seed, regular)), query, events: list.events }
+        list.look_through(draw, |place| {
+            self.wish(shopper, &query, &self.engine.items[place])
+        });
+        Visit {
+            client: format!("c-{:08x}", client_id(self.shop.seed, regular)),
+            query,
+            events: list.events,
+        }
     }
 
     /// Probability that a shopper who looks at an item clicks it.
     fn wish(&self, shopper: Shopper, query: &Query, item: &Item) -> f64 {
-        let mut wish = query.intent.relevance(item) * item.appeal() * price_taste(shopper.price_class, item.dearness);
+        let mut wish = query.intent.relevance(item)
+            * item.appeal()
+            * price_taste(shopper.price_class, item.dearness);
         if item.brand == shopper.brand {
             wish *= 1.4;
         }
@@ -149,7 +183,13 @@ struct ShownList {
 
 impl ShownList {
     fn push(&mut self, action: Action, time_ms: i64, place: usize, position: i32) {
-        self.events.push(Visited { action, time_ms, list: self.id, position, item: self.places[place] });
+        self.events.push(Visited {
+            action,
+            time_ms,
+            list: self.id,
+            position,
+            item: self.places[place],
+        });
     }
 
     fn show(&mut self, draw: &mut Draw) {
@@ -157,7 +197,12 @@ impl ShownList {
         let times = if draw.chance(0.004) { 2 } else { 1 };
         for time in 0..times {
             for place in 0..self.places.len() {
-                self.push(Action::Impression, self.time_ms + 40 * time, place, place as i32 + 1);
+                self.push(
+                    Action::Impression,
+                    self.time_ms + 40 * time,
+                    place,
+                    place as i32 + 1,
+                );
             }
         }
     }
@@ -187,7 +232,12 @@ impl ShownList {
             let position = place as i32 + 1;
             self.push(Action::Click, time, place, position);
             if draw.chance(0.015) {
-                self.push(Action::Click, time + draw.between(40.0, 600.0) as i64, place, position);
+                self.push(
+                    Action::Click,
+                    time + draw.between(40.0, 600.0) as i64,
+                    place,
+                    position,
+                );
             }
             let bought = self.after_click(draw, &mut time, place, wish);
             if bought || draw.chance(0.1) {
@@ -207,7 +257,11 @@ impl ShownList {
             return false;
         }
         let late = draw.chance(0.2);
-        let days = if late { 1 + draw.below(LATE_DAYS as usize - 1) as i64 } else { 0 };
+        let days = if late {
+            1 + draw.below(LATE_DAYS as usize - 1) as i64
+        } else {
+            0
+        };
         let minutes = draw.between(60_000.0, 1_200_000.0) as i64;
         self.push(Action::Purchase, *time + days * DAY_MS + minutes, place, 0);
         true

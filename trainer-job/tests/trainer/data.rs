@@ -3,8 +3,13 @@
 use std::{fs, io::Write, path::Path};
 
 use flate2::{Compression, write::GzEncoder};
+use polars::prelude::{
+    Column, DataFrame, DataType, IntoColumn, IntoSeries, ListChunked, NamedFrom, ParquetWriter,
+    Series, StructChunked, TimeUnit,
+};
 use searchop_contract::{
-    BoostingParameters, DataSource, EvaluationSettings, EventFormat, ExitCode, SyntheticShop, TableSource, TrainingJob,
+    BoostingParameters, DataSource, EvaluationSettings, EventFormat, ExitCode, SyntheticShop,
+    TableSource, TrainingJob,
 };
 use searchop_trainer::{
     data::{Dataset, Step, date, load},
@@ -13,7 +18,12 @@ use searchop_trainer::{
 };
 use tempfile::TempDir;
 
-const SHOP: SyntheticShop = SyntheticShop { products: 200, events: 5000, seed: 42, window_days: 20 };
+const SHOP: SyntheticShop = SyntheticShop {
+    products: 200,
+    events: 5000,
+    seed: 42,
+    window_days: 20,
+};
 
 fn job(data: DataSource) -> TrainingJob {
     TrainingJob {
@@ -22,7 +32,12 @@ fn job(data: DataSource) -> TrainingJob {
         as_of_time: "2026-11-24T08:00:00Z".parse().unwrap(),
         data,
         parameters: BoostingParameters::default(),
-        evaluation: EvaluationSettings { holdout_days: 3, baselines: vec![], measures: vec![], confidence: 0.95 },
+        evaluation: EvaluationSettings {
+            holdout_days: 3,
+            baselines: vec![],
+            measures: vec![],
+            confidence: 0.95,
+        },
         artifacts_uri: "file:///nowhere".into(),
         reference: None,
         evaluate_only: None,
@@ -32,8 +47,14 @@ fn job(data: DataSource) -> TrainingJob {
 
 fn sources(catalog: impl Into<String>, events: impl Into<String>) -> DataSource {
     DataSource::Sources {
-        catalog: TableSource { uri: catalog.into(), id_field: None },
-        events: TableSource { uri: events.into(), id_field: None },
+        catalog: TableSource {
+            uri: catalog.into(),
+            id_field: None,
+        },
+        events: TableSource {
+            uri: events.into(),
+            id_field: None,
+        },
         event_format: EventFormat::UBI,
         window_days: 20,
     }
@@ -76,7 +97,13 @@ fn every_format_gives_the_same_dataset() {
     let synthetic = loaded(DataSource::Synthetic(SHOP)).unwrap();
     assert_eq!(synthetic.products.len(), 200);
     assert_eq!(synthetic.events.height() as u64, synthetic.cleaning.kept);
-    assert_eq!((date(synthetic.window.first_day), date(synthetic.window.last_day)), ("2026-11-04".into(), "2026-11-23".into()));
+    assert_eq!(
+        (
+            date(synthetic.window.first_day),
+            date(synthetic.window.last_day)
+        ),
+        ("2026-11-04".into(), "2026-11-23".into())
+    );
     assert_eq!(synthetic.through.to_string(), "2026-11-24T00:00:00Z");
 
     for (catalog, events) in [
@@ -91,50 +118,98 @@ fn every_format_gives_the_same_dataset() {
         assert!(read.products == synthetic.products, "{catalog}");
         assert!(read.events.equals_missing(&synthetic.events), "{events}");
         assert_eq!(read.cleaning, synthetic.cleaning, "{events}");
-        assert_eq!((read.window, read.through), (synthetic.window, synthetic.through), "{events}");
+        assert_eq!(
+            (read.window, read.through),
+            (synthetic.window, synthetic.through),
+            "{events}"
+        );
     }
 }
 
 #[test]
 fn the_columns_are_as_documented() {
     let data = loaded(DataSource::Synthetic(SHOP)).unwrap();
-    let schema: Vec<String> =
-        data.events.schema().iter().map(|(name, dtype)| format!("{name} {dtype:?}")).collect();
+    let schema: Vec<String> = data
+        .events
+        .schema()
+        .iter()
+        .map(|(name, dtype)| format!("{name} {dtype:?}"))
+        .collect();
     assert_eq!(
         schema,
         [
-            "list_id String", "query String", "client String", "item String", "action Int8", "position Int32",
-            "time_ms Int64", "day Int32", "list_day Int32"
+            "list_id String",
+            "query String",
+            "client String",
+            "item String",
+            "action Int8",
+            "position Int32",
+            "time_ms Int64",
+            "day Int32",
+            "list_day Int32"
         ]
     );
-    assert_eq!(data.events.column("position").unwrap().null_count() > 0, true);
-    for name in ["list_id", "query", "client", "item", "action", "time_ms", "day", "list_day"] {
+    assert_eq!(
+        data.events.column("position").unwrap().null_count() > 0,
+        true
+    );
+    for name in [
+        "list_id", "query", "client", "item", "action", "time_ms", "day", "list_day",
+    ] {
         assert_eq!(data.events.column(name).unwrap().null_count(), 0, "{name}");
     }
     let counts = data.counts();
-    assert_eq!((counts.products, counts.events), (200, data.events.height() as u64));
-    assert_eq!(counts.dropped_events, data.cleaning.read - data.cleaning.kept);
+    assert_eq!(
+        (counts.products, counts.events),
+        (200, data.events.height() as u64)
+    );
+    assert_eq!(
+        counts.dropped_events,
+        data.cleaning.read - data.cleaning.kept
+    );
 }
 
 #[test]
 fn what_is_wrong_with_the_made_up_shop_is_found() {
-    let shop = SyntheticShop { products: 2000, events: 100_000, window_days: 30, ..SHOP };
+    let shop = SyntheticShop {
+        products: 2000,
+        events: 100_000,
+        window_days: 30,
+        ..SHOP
+    };
     let cleaning = loaded(DataSource::Synthetic(shop)).unwrap().cleaning;
     let share = |count: u64| count as f64 / cleaning.read as f64;
     assert!((0.002..0.03).contains(&share(cleaning.bots)), "{cleaning}");
-    assert!((0.0005..0.02).contains(&share(cleaning.duplicates)), "{cleaning}");
+    assert!(
+        (0.0005..0.02).contains(&share(cleaning.duplicates)),
+        "{cleaning}"
+    );
     // Late purchases of lists before the window.
     assert!((1..50).contains(&cleaning.orphans), "{cleaning}");
-    assert_eq!((cleaning.too_late, cleaning.without_query, cleaning.unknown_items), (0, 0, 0));
+    assert_eq!(
+        (
+            cleaning.too_late,
+            cleaning.without_query,
+            cleaning.unknown_items
+        ),
+        (0, 0, 0)
+    );
 }
 
 #[test]
 fn the_window_counts_back_from_the_newest_complete_day_in_the_data() {
     let folder = TempDir::new().unwrap();
-    let drawn = draw(&SHOP, searchop_trainer::data::complete_day("2026-11-24T08:00:00Z".parse().unwrap())).unwrap();
+    let drawn = draw(
+        &SHOP,
+        searchop_trainer::data::complete_day("2026-11-24T08:00:00Z".parse().unwrap()),
+    )
+    .unwrap();
     write(folder.path(), FileFormat::Csv, &drawn.products, &drawn.log).unwrap();
     let read = |as_of: &str| {
-        let mut job = job(sources(at(&folder, "catalog.csv"), at(&folder, "events.csv")));
+        let mut job = job(sources(
+            at(&folder, "catalog.csv"),
+            at(&folder, "events.csv"),
+        ));
         job.as_of_time = as_of.parse().unwrap();
         load(&job, folder.path(), &mut |_| {}).unwrap()
     };
@@ -162,7 +237,14 @@ fn progress_names_the_files() {
     })
     .unwrap();
     let (catalog, events) = (CATALOG.len(), EVENTS.len());
-    assert_eq!(steps, [format!("catalog.csv {catalog}"), format!("events.csv {events}"), "Cleaning { events: 4 }".into()]);
+    assert_eq!(
+        steps,
+        [
+            format!("catalog.csv {catalog}"),
+            format!("events.csv {events}"),
+            "Cleaning { events: 4 }".into()
+        ]
+    );
 }
 
 const CATALOG: &str = "product_id,title,price,colour\n1,Trail Shoes,80,red\n2,Road Shoes,,blue\n";
@@ -209,10 +291,28 @@ fn ways_of_writing_the_same() {
         ("CRLF", events_csv(EVENTS.replace('\n', "\r\n"))),
         ("no end of line at the end", events_csv(EVENTS.trim_end())),
         ("empty lines", events_csv(EVENTS.replace('\n', "\n\n"))),
-        ("quotes", events_csv(EVENTS.replace("trail shoes", "\"trail shoes\""))),
-        ("another name of the column", events_csv(EVENTS.replace("object_id", "event_attributes.object.object_id"))),
-        ("objects", load_texts(("catalog.csv", CATALOG), ("events.ndjson", ndjson.as_bytes()))),
-        ("JSON with a byte order mark", load_texts(("catalog.csv", CATALOG), ("events.jsonl", format!("\u{feff}{ndjson}").as_bytes()))),
+        (
+            "quotes",
+            events_csv(EVENTS.replace("trail shoes", "\"trail shoes\"")),
+        ),
+        (
+            "another name of the column",
+            events_csv(EVENTS.replace("object_id", "event_attributes.object.object_id")),
+        ),
+        (
+            "objects",
+            load_texts(
+                ("catalog.csv", CATALOG),
+                ("events.ndjson", ndjson.as_bytes()),
+            ),
+        ),
+        (
+            "JSON with a byte order mark",
+            load_texts(
+                ("catalog.csv", CATALOG),
+                ("events.jsonl", format!("\u{feff}{ndjson}").as_bytes()),
+            ),
+        ),
     ];
     for (what, read) in same {
         let read = read.unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -224,10 +324,15 @@ fn ways_of_writing_the_same() {
     assert!(read.events.equals_missing(&plain.events));
     assert_eq!(read.cleaning.times_without_offset, 3);
 
-    let others = format!("{EVENTS}view,2026-11-20T10:00:00Z,,,,,\nclick,2026-11-20T10:00:00Z,,c,shoes,1,1\n");
+    let others = format!(
+        "{EVENTS}view,2026-11-20T10:00:00Z,,,,,\nclick,2026-11-20T10:00:00Z,,c,shoes,1,1\n"
+    );
     let read = events_csv(others).unwrap();
     assert!(read.events.equals_missing(&plain.events));
-    assert_eq!((read.cleaning.other_actions, read.cleaning.incomplete), (1, 1));
+    assert_eq!(
+        (read.cleaning.other_actions, read.cleaning.incomplete),
+        (1, 1)
+    );
 }
 
 fn line(number: usize, text: &str) -> String {
@@ -239,14 +344,23 @@ fn line(number: usize, text: &str) -> String {
 #[test]
 fn bad_events_are_refused_with_the_place_and_the_reason() {
     let header = EVENTS.lines().next().unwrap();
-    let impressions: String = EVENTS.lines().filter(|line| !line.starts_with("click")).map(|l| format!("{l}\n")).collect();
+    let impressions: String = EVENTS
+        .lines()
+        .filter(|line| !line.starts_with("click"))
+        .map(|l| format!("{l}\n"))
+        .collect();
     let good = "click,2026-11-20T10:00:05Z,q1,c,shoes,1";
-    let quoted = line(3, "impression,2026-11-20T10:00:00Z,q1,c,\"two\nlines\",1,1").replace("shoes,2,2", "shoes,2,x");
+    let quoted = line(3, "impression,2026-11-20T10:00:00Z,q1,c,\"two\nlines\",1,1")
+        .replace("shoes,2,2", "shoes,2,x");
     let many: String = (0..12).map(|n| format!("{good},x{n}\n")).collect();
     let cases: Vec<(&str, Vec<u8>, &str)> = vec![
         ("nothing", vec![], "events.csv is empty"),
         ("blank lines", b"\n\n".to_vec(), "events.csv is empty"),
-        ("header only", header.into(), "events.csv: no rows below the header"),
+        (
+            "header only",
+            header.into(),
+            "events.csv: no rows below the header",
+        ),
         (
             "column missing",
             EVENTS.replace("query_id", "queryid").into(),
@@ -273,7 +387,11 @@ fn bad_events_are_refused_with_the_place_and_the_reason() {
             format!("{EVENTS}{good},abc").into(),
             "events.csv: line 6, column \"position\": \"abc\" is not a number",
         ),
-        ("no number below a value of two lines", quoted.into(), "events.csv: line 5, column \"position\": \"x\" is not a number"),
+        (
+            "no number below a value of two lines",
+            quoted.into(),
+            "events.csv: line 5, column \"position\": \"x\" is not a number",
+        ),
         (
             "no position",
             line(4, &format!("{good},0")).into(),
@@ -289,7 +407,11 @@ fn bad_events_are_refused_with_the_place_and_the_reason() {
             line(3, "click,,q1,c,shoes,1,1").into(),
             "events.csv: line 3, column \"timestamp\": no value",
         ),
-        ("ragged", line(3, good).into(), "events.csv: line 3: 6 values, but the header has 7"),
+        (
+            "ragged",
+            line(3, good).into(),
+            "events.csv: line 3: 6 values, but the header has 7",
+        ),
         (
             "open quote",
             line(3, "click,2026-11-20T10:00:05Z,q1,c,\"shoes,1,1").into(),
@@ -297,7 +419,11 @@ fn bad_events_are_refused_with_the_place_and_the_reason() {
         ),
         (
             "invalid UTF-8",
-            [EVENTS.as_bytes(), b"click,2026-11-20T10:00:05Z,q1,c,sh\xffes,1,1\n"].concat(),
+            [
+                EVENTS.as_bytes(),
+                b"click,2026-11-20T10:00:05Z,q1,c,sh\xffes,1,1\n",
+            ]
+            .concat(),
             "events.csv: line 6, column \"user_query\": not valid UTF-8",
         ),
         (
@@ -321,7 +447,12 @@ fn bad_events_are_refused_with_the_place_and_the_reason() {
         ),
         (
             "orphans only",
-            EVENTS.replace("click,2026-11-20T10:00:05Z,q1", "click,2026-11-20T10:00:05Z,q3").into(),
+            EVENTS
+                .replace(
+                    "click,2026-11-20T10:00:05Z,q1",
+                    "click,2026-11-20T10:00:05Z,q3",
+                )
+                .into(),
             "events.csv: no clicks, carts or purchases; there is nothing to learn from \
              (3 of 4 events kept; left out: 1 without an impression)",
         ),
@@ -343,19 +474,29 @@ fn bad_events_are_refused_with_the_place_and_the_reason() {
         ),
         (
             "other actions only",
-            EVENTS.replace("impression,", "view,").replace("click,", "watch,").into(),
+            EVENTS
+                .replace("impression,", "view,")
+                .replace("click,", "watch,")
+                .into(),
             "events.csv: no event on a complete day, that is up to 2026-11-23; \
              0 of 4 events kept; left out: 4 other actions",
         ),
         (
             "other items than the catalogue's",
-            EVENTS.replace(",1,1", ",sku-1,1").replace(",2,2", ",sku-2,2").into(),
+            EVENTS
+                .replace(",1,1", ",sku-1,1")
+                .replace(",2,2", ",sku-2,2")
+                .into(),
             "events.csv: the catalogue has none of the items, for example \"sku-1\"; is idField the column with the same ids?",
         ),
     ];
     for (what, text, message) in cases {
         let error = events_csv(text).map(|_| ()).expect_err(what);
-        assert_eq!((error.to_string().as_str(), error.exit_code()), (message, ExitCode::BadData), "{what}");
+        assert_eq!(
+            (error.to_string().as_str(), error.exit_code()),
+            (message, ExitCode::BadData),
+            "{what}"
+        );
     }
 }
 
@@ -365,12 +506,29 @@ fn bad_lines_of_json_are_refused() {
     let cases: [(&str, Vec<u8>, &str); 8] = [
         ("nothing", vec![], "events.ndjson is empty"),
         ("blank lines", b"\n \n".to_vec(), "events.ndjson: no rows"),
-        ("cut", format!("{event}\n\n{}", &event[..30]).into(), "events.ndjson: line 3: not JSON from character 30 on"),
-        ("no object", format!("{event}\n[1]\n").into(), "events.ndjson: line 2: not a JSON object"),
-        ("invalid UTF-8", [event.as_bytes(), b"\n{\"a\":\"\xff\"}\n"].concat(), "events.ndjson: line 2: not valid UTF-8"),
+        (
+            "cut",
+            format!("{event}\n\n{}", &event[..30]).into(),
+            "events.ndjson: line 3: not JSON from character 30 on",
+        ),
+        (
+            "no object",
+            format!("{event}\n[1]\n").into(),
+            "events.ndjson: line 2: not a JSON object",
+        ),
+        (
+            "invalid UTF-8",
+            [event.as_bytes(), b"\n{\"a\":\"\xff\"}\n"].concat(),
+            "events.ndjson: line 2: not valid UTF-8",
+        ),
         (
             "no number",
-            event.replace(":7", r#":7,"event_attributes":{"position":{"ordinal":"abc"}}"#).into(),
+            event
+                .replace(
+                    ":7",
+                    r#":7,"event_attributes":{"position":{"ordinal":"abc"}}"#,
+                )
+                .into(),
             "events.ndjson: line 1, column \"event_attributes.position.ordinal\": \"abc\" is not a number",
         ),
         (
@@ -386,8 +544,14 @@ fn bad_lines_of_json_are_refused() {
         ),
     ];
     for (what, text, message) in cases {
-        let error = load_texts(("catalog.csv", CATALOG), ("events.ndjson", &text)).map(|_| ()).expect_err(what);
-        assert_eq!((error.to_string().as_str(), error.exit_code()), (message, ExitCode::BadData), "{what}");
+        let error = load_texts(("catalog.csv", CATALOG), ("events.ndjson", &text))
+            .map(|_| ())
+            .expect_err(what);
+        assert_eq!(
+            (error.to_string().as_str(), error.exit_code()),
+            (message, ExitCode::BadData),
+            "{what}"
+        );
     }
 }
 
@@ -395,35 +559,72 @@ fn bad_lines_of_json_are_refused() {
 fn bad_catalogues_are_refused() {
     let cases = [
         ("", "catalog.csv is empty"),
-        ("product_id,title\n", "catalog.csv: no rows below the header"),
-        ("sku,title\n1,a\n", "catalog.csv: column \"product_id\" is missing; found: \"sku\", \"title\""),
-        ("product_id,name\n1,a\n", "catalog.csv: column \"title\" is missing; found: \"product_id\", \"name\""),
-        ("product_id,title\n1,a\n,b\n", "catalog.csv: line 3, column \"product_id\": no value"),
-        ("product_id,title\n1,a\n1,b\n", "catalog.csv: line 3, column \"product_id\": \"1\" is there twice"),
-        ("product_id,title,price\n1,a,9.99 €\n", "catalog.csv: line 2, column \"price\": \"9.99 €\" is not a number"),
-        ("product_id,title,stock\n1,a,-2\n", "catalog.csv: line 2, column \"stock\": \"-2\" is below 0"),
+        (
+            "product_id,title\n",
+            "catalog.csv: no rows below the header",
+        ),
+        (
+            "sku,title\n1,a\n",
+            "catalog.csv: column \"product_id\" is missing; found: \"sku\", \"title\"",
+        ),
+        (
+            "product_id,name\n1,a\n",
+            "catalog.csv: column \"title\" is missing; found: \"product_id\", \"name\"",
+        ),
+        (
+            "product_id,title\n1,a\n,b\n",
+            "catalog.csv: line 3, column \"product_id\": no value",
+        ),
+        (
+            "product_id,title\n1,a\n1,b\n",
+            "catalog.csv: line 3, column \"product_id\": \"1\" is there twice",
+        ),
+        (
+            "product_id,title,price\n1,a,9.99 €\n",
+            "catalog.csv: line 2, column \"price\": \"9.99 €\" is not a number",
+        ),
+        (
+            "product_id,title,stock\n1,a,-2\n",
+            "catalog.csv: line 2, column \"stock\": \"-2\" is below 0",
+        ),
         (
             "product_id,title,added_date\n1,a,20.11.2026\n",
             "catalog.csv: line 2, column \"added_date\": \"20.11.2026\" is not a date (YYYY-MM-DD)",
         ),
     ];
     for (text, message) in cases {
-        let error = load_texts(("catalog.csv", text), ("events.csv", EVENTS.as_bytes())).map(|_| ()).expect_err(text);
-        assert_eq!((error.to_string().as_str(), error.exit_code()), (message, ExitCode::BadData));
+        let error = load_texts(("catalog.csv", text), ("events.csv", EVENTS.as_bytes()))
+            .map(|_| ())
+            .expect_err(text);
+        assert_eq!(
+            (error.to_string().as_str(), error.exit_code()),
+            (message, ExitCode::BadData)
+        );
     }
 }
 
 #[test]
 fn missing_files_and_unknown_endings_are_refused() {
     let folder = TempDir::new().unwrap();
-    files(&folder, &[("catalog.csv", CATALOG), ("events.xlsx", EVENTS)]);
+    files(
+        &folder,
+        &[("catalog.csv", CATALOG), ("events.xlsx", EVENTS)],
+    );
     let refused = |events: &str| {
-        let error = loaded(sources(at(&folder, "catalog.csv"), at(&folder, events))).map(|_| ()).unwrap_err();
+        let error = loaded(sources(at(&folder, "catalog.csv"), at(&folder, events)))
+            .map(|_| ())
+            .unwrap_err();
         assert_eq!(error.exit_code(), ExitCode::BadData);
         error.to_string()
     };
-    assert_eq!(refused("events.csv"), format!("{} does not exist", at(&folder, "events.csv")));
-    assert_eq!(refused("events/*.csv"), format!("{} matches no file", at(&folder, "events/*.csv")));
+    assert_eq!(
+        refused("events.csv"),
+        format!("{} does not exist", at(&folder, "events.csv"))
+    );
+    assert_eq!(
+        refused("events/*.csv"),
+        format!("{} matches no file", at(&folder, "events/*.csv"))
+    );
     assert_eq!(
         refused("events.xlsx"),
         "events.xlsx: unknown file ending; .parquet, .csv, .ndjson and .jsonl are read, and .csv.gz, .ndjson.gz and .jsonl.gz"
@@ -433,7 +634,11 @@ fn missing_files_and_unknown_endings_are_refused() {
 #[test]
 fn damaged_files_are_refused() {
     let folder = TempDir::new().unwrap();
-    let drawn = draw(&SHOP, searchop_trainer::data::complete_day("2026-11-24T08:00:00Z".parse().unwrap())).unwrap();
+    let drawn = draw(
+        &SHOP,
+        searchop_trainer::data::complete_day("2026-11-24T08:00:00Z".parse().unwrap()),
+    )
+    .unwrap();
     for format in [FileFormat::Parquet, FileFormat::Csv] {
         write(folder.path(), format, &drawn.products, &drawn.log).unwrap();
     }
@@ -451,14 +656,19 @@ fn damaged_files_are_refused() {
         }
     };
     let cut = Some("cut.parquet: the Parquet file is damaged or cut short".to_owned());
-    assert_eq!(refused("cut.parquet", &[]), Some("cut.parquet is empty".to_owned()));
+    assert_eq!(
+        refused("cut.parquet", &[]),
+        Some("cut.parquet is empty".to_owned())
+    );
     for part in [1, 4, 8, 100, whole.len() / 2, whole.len() - 1] {
         assert_eq!(refused("cut.parquet", &whole[..part]), cut, "{part}");
     }
     // The data between two sound ends.
     for from in [4, 1000, whole.len() / 2] {
         let mut altered = whole.clone();
-        altered[from..from + 400].iter_mut().for_each(|byte| *byte = !*byte);
+        altered[from..from + 400]
+            .iter_mut()
+            .for_each(|byte| *byte = !*byte);
         assert_eq!(refused("cut.parquet", &altered), cut, "{from}");
     }
     // The description of the data: whatever comes of it, it is no crash.
@@ -477,5 +687,158 @@ fn damaged_files_are_refused() {
     assert_eq!(
         refused("text.csv.gz", EVENTS.as_bytes()),
         Some("text.csv.gz: the gzip file is damaged or cut short".to_owned())
+    );
+}
+
+/// Columns as other programs write them to Parquet.
+fn parquet(folder: &TempDir, columns: Vec<Column>) -> Result<Dataset, TrainError> {
+    files(folder, &[("catalog.csv", CATALOG)]);
+    let height = columns[0].len();
+    let mut table = DataFrame::new(height, columns).unwrap();
+    let out = fs::File::create(at(folder, "events.parquet")).unwrap();
+    ParquetWriter::new(out).finish(&mut table).unwrap();
+    loaded(sources(
+        at(folder, "catalog.csv"),
+        at(folder, "events.parquet"),
+    ))
+}
+
+#[test]
+fn parquet_is_read_as_other_programs_write_it() {
+    let plain = events_csv(EVENTS).unwrap();
+    let folder = TempDir::new().unwrap();
+    let rows: Vec<Vec<&str>> = EVENTS
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').collect())
+        .collect();
+    let text = |name: &str, of: usize| {
+        Column::new(
+            name.into(),
+            rows.iter().map(|row| row[of]).collect::<Vec<_>>(),
+        )
+    };
+    let number = |name: &str, of: usize| text(name, of).cast(&DataType::Int64).unwrap();
+    let ms: Vec<i64> = rows
+        .iter()
+        .map(|row| row[1].parse::<jiff::Timestamp>().unwrap().as_millisecond())
+        .collect();
+    let times = |per_ms: i64| {
+        Column::new(
+            "timestamp".into(),
+            ms.iter().map(|ms| ms * per_ms).collect::<Vec<_>>(),
+        )
+    };
+    let with = |time: Column, rest: Vec<Column>| {
+        [
+            vec![
+                text("action_name", 0),
+                time,
+                text("query_id", 2),
+                text("client_id", 3),
+                text("user_query", 4),
+            ],
+            rest,
+        ]
+        .concat()
+    };
+    let attributes = |object: Column, position: Column| -> Column {
+        let inner = |name: &str, field: Column| {
+            StructChunked::from_columns(name.into(), rows.len(), &[field])
+                .unwrap()
+                .into_series()
+                .into_column()
+        };
+        let nested = [inner("object", object), inner("position", position)];
+        StructChunked::from_columns("event_attributes".into(), rows.len(), &nested)
+            .unwrap()
+            .into_series()
+            .into_column()
+    };
+    let naive =
+        |unit: TimeUnit, per_ms: i64| times(per_ms).cast(&DataType::Datetime(unit, None)).unwrap();
+    let flat = || {
+        vec![
+            number("object_id", 5),
+            number("position", 6).cast(&DataType::Float64).unwrap(),
+        ]
+    };
+    let cases = [
+        (
+            "nested",
+            with(
+                text("timestamp", 1),
+                vec![attributes(number("object_id", 5), number("ordinal", 6))],
+            ),
+            0,
+        ),
+        ("numbers", with(times(1), flat()), 0),
+        (
+            "microseconds without offset",
+            with(naive(TimeUnit::Microseconds, 1000), flat()),
+            4,
+        ),
+        (
+            "nanoseconds without offset",
+            with(naive(TimeUnit::Nanoseconds, 1_000_000), flat()),
+            4,
+        ),
+        (
+            "names with dots",
+            with(
+                text("timestamp", 1),
+                vec![
+                    text("event_attributes.object.object_id", 5),
+                    text("event_attributes.position.ordinal", 6),
+                ],
+            ),
+            0,
+        ),
+    ];
+    for (what, columns, without_offset) in cases {
+        let read = parquet(&folder, columns).unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert!(read.events.equals_missing(&plain.events), "{what}");
+        assert_eq!(read.cleaning.times_without_offset, without_offset, "{what}");
+    }
+
+    let refused = |columns| {
+        parquet(&folder, columns)
+            .map(|_| ())
+            .unwrap_err()
+            .to_string()
+    };
+    assert_eq!(
+        refused(with(
+            text("timestamp", 1),
+            vec![text("object_id", 5), text("position", 4)]
+        )),
+        "events.parquet: row 1, column \"position\": \"shoes\" is not a number; \
+         events.parquet: row 2, column \"position\": \"shoes\" is not a number; \
+         events.parquet: row 3, column \"position\": \"shoes\" is not a number; \
+         events.parquet: row 4, column \"position\": \"trail shoes\" is not a number; 4 bad rows in all"
+    );
+    assert_eq!(
+        refused(with(text("timestamp", 1), vec![text("position", 6)])),
+        "events.parquet: column \"object_id\" is missing; found: \"action_name\", \"timestamp\", \"query_id\", \
+         \"client_id\", \"user_query\", \"position\""
+    );
+    let empty: Vec<Column> = with(text("timestamp", 1), flat())
+        .iter()
+        .map(|column| column.head(Some(0)))
+        .collect();
+    assert_eq!(refused(empty), "events.parquet: no rows");
+    let listed = ListChunked::from_iter(rows.iter().map(|row| Series::new("".into(), &row[5..6])))
+        .with_name("object_id".into());
+    let message = refused(with(
+        text("timestamp", 1),
+        vec![listed.into_series().into_column()],
+    ));
+    assert!(
+        message.starts_with("events.parquet: column \"object_id\" has the type "),
+        "{message}"
+    );
+    assert!(
+        message.ends_with(", which is not read; write texts, numbers or times"),
+        "{message}"
     );
 }

@@ -7,40 +7,75 @@ use crate::{data::Cell, error::TrainError};
 
 const MARK: &str = "\u{feff}";
 
-pub fn read(text: Box<dyn BufRead>, fields: &[Field<'_>], rows: &mut Rows<'_, '_>) -> Result<u64, TrainError> {
+pub fn read(
+    text: Box<dyn BufRead>,
+    fields: &[Field<'_>],
+    rows: &mut Rows<'_, '_>,
+) -> Result<u64, TrainError> {
     let mut reader = ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
-        .from_reader(LineFeeds { inner: text, held: None, ends: End::Open });
+        .from_reader(LineFeeds {
+            inner: text,
+            held: None,
+            ends: End::Open,
+        });
     let mut record = ByteRecord::new();
     if next_line(&mut reader, &mut record, rows)?.is_none() {
         return Err(TrainError::data(format!("{} is empty", rows.file.name)));
     }
     let header: Vec<String> = record
         .iter()
-        .map(|name| String::from_utf8_lossy(name).trim().trim_start_matches(MARK).to_owned())
+        .map(|name| {
+            String::from_utf8_lossy(name)
+                .trim()
+                .trim_start_matches(MARK)
+                .to_owned()
+        })
         .collect();
-    let columns = fields.iter().map(|field| locate(*field, &header, rows)).collect::<Result<Vec<_>, _>>()?;
+    let columns = fields
+        .iter()
+        .map(|field| locate(*field, &header, rows))
+        .collect::<Result<Vec<_>, _>>()?;
 
     let mut count = 0;
     while let Some(line) = next_line(&mut reader, &mut record, rows)? {
         count += 1;
-        let place = Place { unit: "line", number: line };
+        let place = Place {
+            unit: "line",
+            number: line,
+        };
         if record.len() == header.len() {
-            let cells: Vec<Cell<'_>> = columns.iter().map(|column| cell(&record, *column)).collect();
+            let cells: Vec<Cell<'_>> = columns
+                .iter()
+                .map(|column| cell(&record, *column))
+                .collect();
             rows.accept(place, &cells, |field| match columns[field] {
                 Some(column) => header[column].clone(),
                 None => fields[field].name.to_owned(),
             });
         } else {
-            rows.reject(place, format_args!("{} values, but the header has {}", record.len(), header.len()));
+            rows.reject(
+                place,
+                format_args!(
+                    "{} values, but the header has {}",
+                    record.len(),
+                    header.len()
+                ),
+            );
         }
     }
     Ok(count)
 }
 
-fn locate(field: Field<'_>, header: &[String], rows: &Rows<'_, '_>) -> Result<Option<usize>, TrainError> {
-    let found = field.names().find_map(|name| header.iter().position(|column| column == name));
+fn locate(
+    field: Field<'_>,
+    header: &[String],
+    rows: &Rows<'_, '_>,
+) -> Result<Option<usize>, TrainError> {
+    let found = field
+        .names()
+        .find_map(|name| header.iter().position(|column| column == name));
     if found.is_none() && field.required {
         return Err(rows.missing_column(field, header));
     }
@@ -66,16 +101,26 @@ fn next_line<R: Read>(
     rows: &Rows<'_, '_>,
 ) -> Result<Option<u64>, TrainError> {
     let unread = reader.position().line();
-    let more = reader.read_byte_record(record).map_err(|error| match error.into_kind() {
-        csv::ErrorKind::Io(error) => damaged(rows.file, &error),
-        other => TrainError::data(format!("{}: {other:?}", rows.file.name)),
-    })?;
+    let more = reader
+        .read_byte_record(record)
+        .map_err(|error| match error.into_kind() {
+            csv::ErrorKind::Io(error) => damaged(rows.file, &error),
+            other => TrainError::data(format!("{}: {other:?}", rows.file.name)),
+        })?;
     if !more {
         return Ok(None);
     }
-    let inside = record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
+    let inside = record
+        .as_slice()
+        .iter()
+        .filter(|byte| **byte == b'\n')
+        .count() as u64;
     // A quote that is never closed swallows the last line feed too.
-    Ok(Some((reader.position().line() - 1).saturating_sub(inside).max(unread)))
+    Ok(Some(
+        (reader.position().line() - 1)
+            .saturating_sub(inside)
+            .max(unread),
+    ))
 }
 
 enum End {
@@ -119,7 +164,11 @@ impl Read for LineFeeds {
                     out[written] = byte;
                     written += 1;
                 }
-                self.ends = if byte == b'\n' { End::Open } else { End::Missing };
+                self.ends = if byte == b'\n' {
+                    End::Open
+                } else {
+                    End::Missing
+                };
             }
             self.inner.consume(used);
             if written > 0 {
@@ -149,7 +198,11 @@ mod tests {
 
     fn converted(text: &'static str, window: usize) -> String {
         let inner = Box::new(io::BufReader::with_capacity(window, text.as_bytes()));
-        let mut reader = LineFeeds { inner, held: None, ends: End::Open };
+        let mut reader = LineFeeds {
+            inner,
+            held: None,
+            ends: End::Open,
+        };
         let (mut all, mut out) = (Vec::new(), vec![0; window + 1]);
         loop {
             match reader.read(&mut out).unwrap() {
@@ -162,7 +215,11 @@ mod tests {
     #[test]
     fn lines_end_the_same_way_wherever_the_buffer_is_cut() {
         for window in [1, 2, 3, 7, 64] {
-            assert_eq!(converted("a\r\nb\n\r\nc", window), "a\nb\n\nc\n", "{window}");
+            assert_eq!(
+                converted("a\r\nb\n\r\nc", window),
+                "a\nb\n\nc\n",
+                "{window}"
+            );
             assert_eq!(converted("a\rb\r\n", window), "a\rb\n", "{window}");
             assert_eq!(converted("a\r\r\nb\r", window), "a\r\nb\n", "{window}");
         }

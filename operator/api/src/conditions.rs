@@ -54,7 +54,12 @@ pub struct ConditionState {
 
 /// Puts `state` into the list, at its place or at the end. The transition time moves only when the
 /// status does, so that a pass which finds nothing new changes nothing.
-pub fn set_condition(list: &mut Vec<Condition>, state: ConditionState, generation: i64, now: Timestamp) {
+pub fn set_condition(
+    list: &mut Vec<Condition>,
+    state: ConditionState,
+    generation: i64,
+    now: Timestamp,
+) {
     let status = state.status.as_str();
     let place = list.iter().position(|found| found.type_ == state.type_);
     let since = place
@@ -90,17 +95,35 @@ mod tests {
     use super::*;
 
     fn state(status: ConditionStatus, message: &str) -> ConditionState {
-        ConditionState { type_: READY, status, reason: "Because".into(), message: message.into() }
+        ConditionState {
+            type_: READY,
+            status,
+            reason: "Because".into(),
+            message: message.into(),
+        }
     }
 
     #[test]
     fn the_transition_time_moves_only_when_the_status_does() {
         let at = |second| Timestamp::from_second(second).unwrap();
         let mut list = Vec::new();
-        set_condition(&mut list, state(ConditionStatus::Unknown, "first"), 1, at(10));
-        set_condition(&mut list, state(ConditionStatus::Unknown, "second"), 2, at(20));
+        set_condition(
+            &mut list,
+            state(ConditionStatus::Unknown, "first"),
+            1,
+            at(10),
+        );
+        set_condition(
+            &mut list,
+            state(ConditionStatus::Unknown, "second"),
+            2,
+            at(20),
+        );
         assert_eq!(list.len(), 1);
-        assert_eq!((list[0].last_transition_time.0, list[0].observed_generation), (at(10), Some(2)));
+        assert_eq!(
+            (list[0].last_transition_time.0, list[0].observed_generation),
+            (at(10), Some(2))
+        );
         assert_eq!(list[0].message, "second");
         set_condition(&mut list, state(ConditionStatus::True, "third"), 2, at(30));
         assert_eq!(list[0].last_transition_time.0, at(30));

@@ -15,7 +15,11 @@ const LARGEST: f64 = 9_999_999.0;
 pub fn decimal(number: f64) -> Option<String> {
     number.is_finite().then(|| {
         let text = format!("{:.*}", DECIMALS, number.clamp(-LARGEST, LARGEST));
-        if text == "-0.000000" { "0.000000".to_owned() } else { text }
+        if text == "-0.000000" {
+            "0.000000".to_owned()
+        } else {
+            text
+        }
     })
 }
 
@@ -94,7 +98,11 @@ mod tests {
     #[test]
     fn a_figure_comes_back_as_the_measurement_it_was() {
         let measurement = Measurement {
-            measure: Measure { metric: Metric::MRR, k: 10, against: Some(Reference::Served) },
+            measure: Measure {
+                metric: Metric::MRR,
+                k: 10,
+                against: Some(Reference::Served),
+            },
             candidate: Some(0.741),
             reference: Some(0.703),
             low: Some(-0.021_5),

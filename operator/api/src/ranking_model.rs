@@ -54,7 +54,7 @@ pub struct RankingModelSpec {
     pub serving: Serving,
 
     /// Where versions are kept.
-#[schemars(extend("x-kubernetes-validations" = [
+    #[schemars(extend("x-kubernetes-validations" = [
     {"rule": "self.uri == oldSelf.uri", "message": "artifacts.uri cannot change: the served version lives there"},
 ]))]
     pub artifacts: Artifacts,
@@ -148,7 +148,10 @@ pub struct Sources {
 #[serde(rename_all = "camelCase")]
 pub struct CatalogSource {
     /// `s3://bucket/key` or `pvc://claim/path`; the key or path may hold `*`.
-    #[schemars(regex(pattern = r"^(s3|pvc)://[a-z0-9][-.a-z0-9]*/[^\s]+$"), length(max = 1024))]
+    #[schemars(
+        regex(pattern = r"^(s3|pvc)://[a-z0-9][-.a-z0-9]*/[^\s]+$"),
+        length(max = 1024)
+    )]
     pub uri: String,
 
     /// Column with the product's id.
@@ -168,7 +171,10 @@ impl CatalogSource {
 #[serde(rename_all = "camelCase")]
 pub struct EventSource {
     /// `s3://bucket/key` or `pvc://claim/path`; the key or path may hold `*`.
-    #[schemars(regex(pattern = r"^(s3|pvc)://[a-z0-9][-.a-z0-9]*/[^\s]+$"), length(max = 1024))]
+    #[schemars(
+        regex(pattern = r"^(s3|pvc)://[a-z0-9][-.a-z0-9]*/[^\s]+$"),
+        length(max = 1024)
+    )]
     pub uri: String,
 
     /// Schema of the events.
@@ -234,7 +240,10 @@ pub struct Parameters {
     pub num_iterations: i32,
 
     /// Shrinkage, a decimal in (0, 1].
-    #[schemars(regex(pattern = r"^(0?\.[0-9]{1,6}|0\.[0-9]{1,6}|1(\.0{1,6})?)$"), length(max = 8))]
+    #[schemars(
+        regex(pattern = r"^(0?\.[0-9]{1,6}|0\.[0-9]{1,6}|1(\.0{1,6})?)$"),
+        length(max = 8)
+    )]
     pub learning_rate: String,
 
     /// Leaves of a tree at most.
@@ -294,7 +303,11 @@ impl Default for Evaluation {
     fn default() -> Self {
         Self {
             holdout: Holdout::default(),
-            baselines: vec![BaselineName::LoggedOrder, BaselineName::Bm25, BaselineName::Random],
+            baselines: vec![
+                BaselineName::LoggedOrder,
+                BaselineName::Bm25,
+                BaselineName::Random,
+            ],
             gates: GateRule::defaults(),
             confidence: "0.95".to_owned(),
             on_inconclusive: OnInconclusive::Reject,
@@ -387,8 +400,20 @@ impl GateRule {
         };
         vec![
             rule("lift", Reference::Bm25, Goal::Superior, "0", &[]),
-            rule("better", Reference::Served, Goal::Superior, "0.05", &[Trigger::SpecChange, Trigger::Manual]),
-            rule("steady", Reference::Served, Goal::NotWorse, "0.01", &[Trigger::Schedule]),
+            rule(
+                "better",
+                Reference::Served,
+                Goal::Superior,
+                "0.05",
+                &[Trigger::SpecChange, Trigger::Manual],
+            ),
+            rule(
+                "steady",
+                Reference::Served,
+                Goal::NotWorse,
+                "0.01",
+                &[Trigger::Schedule],
+            ),
         ]
     }
 }
@@ -510,7 +535,10 @@ pub enum AutoscalingMode {
 #[serde(rename_all = "camelCase")]
 pub struct Artifacts {
     /// `s3://bucket/prefix` or `pvc://claim/path`.
-    #[schemars(regex(pattern = r"^(s3|pvc)://[a-z0-9][-.a-z0-9]*(/[-._/A-Za-z0-9]*)?$"), length(max = 512))]
+    #[schemars(
+        regex(pattern = r"^(s3|pvc)://[a-z0-9][-.a-z0-9]*(/[-._/A-Za-z0-9]*)?$"),
+        length(max = 512)
+    )]
     pub uri: String,
 
     /// Secret with SEARCHOP_S3_… keys that may write; only trainer pods see it.
@@ -533,13 +561,17 @@ pub struct Freshness {
 
 impl Default for Freshness {
     fn default() -> Self {
-        Self { max_age_seconds: 1_209_600 }
+        Self {
+            max_age_seconds: 1_209_600,
+        }
     }
 }
 
 /// The conditions of `status`, or none.
 impl RankingModel {
     pub fn conditions(&self) -> &[Condition] {
-        self.status.as_ref().map_or(&[], |status| &status.conditions)
+        self.status
+            .as_ref()
+            .map_or(&[], |status| &status.conditions)
     }
 }

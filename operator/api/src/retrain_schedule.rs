@@ -79,7 +79,11 @@ fn schedule_rules() -> Value {
         ("minute", "0-59", "0?[0-9]|[1-5][0-9]".to_owned()),
         ("hour", "0-23", "0?[0-9]|1[0-9]|2[0-3]".to_owned()),
         ("day of month", "1-31", "0?[1-9]|[12][0-9]|3[01]".to_owned()),
-        ("month", "1-12 or JAN-DEC", format!("0?[1-9]|1[0-2]|{months}")),
+        (
+            "month",
+            "1-12 or JAN-DEC",
+            format!("0?[1-9]|1[0-2]|{months}"),
+        ),
         ("day of week", "0-7 or SUN-SAT", format!("[0-7]|{days}")),
     ];
     let rule = |(place, (name, values, value)): (usize, &(&str, &str, String))| {

@@ -304,7 +304,9 @@ pub struct GateStatus {
 }
 
 /// Verdict of a rule or of the whole gate, from best to worst.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum Verdict {
     /// Does not apply to this run, or there is nothing to compare with yet.
     Skipped,

@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use searchop_api::{
     Outcome, RankingModelStatus, Run, Verdict,
     conditions::{
-        ConditionState, ConditionStatus, LAST_RUN_SUCCEEDED, READY, RECONCILING, SERVING, STALE, STALLED, find,
-        is_true, set_condition,
+        ConditionState, ConditionStatus, LAST_RUN_SUCCEEDED, READY, RECONCILING, SERVING, STALE,
+        STALLED, find, is_true, set_condition,
     },
 };
 use searchop_contract::FailureReason;
@@ -49,11 +49,21 @@ pub(crate) fn turns(before: &RankingModelStatus, after: &RankingModelStatus) -> 
     };
     if suspended(after) && !suspended(before) {
         let message = "suspended: no new work is started".to_owned();
-        notes.push(Note { kind: NoteType::Normal, reason: SUSPENDED, message });
+        notes.push(Note {
+            kind: NoteType::Normal,
+            reason: SUSPENDED,
+            message,
+        });
     }
     if is_true(&after.conditions, STALE) && !is_true(&before.conditions, STALE) {
-        let message = find(&after.conditions, STALE).map(|stale| stale.message.clone()).unwrap_or_default();
-        notes.push(Note { kind: NoteType::Warning, reason: DATA_TOO_OLD, message });
+        let message = find(&after.conditions, STALE)
+            .map(|stale| stale.message.clone())
+            .unwrap_or_default();
+        notes.push(Note {
+            kind: NoteType::Warning,
+            reason: DATA_TOO_OLD,
+            message,
+        });
     }
     notes
 }
@@ -61,7 +71,11 @@ pub(crate) fn turns(before: &RankingModelStatus, after: &RankingModelStatus) -> 
 /// When the served version becomes, or became, too old.
 pub(crate) fn stale_at(seen: &Observed, status: &RankingModelStatus) -> Option<Timestamp> {
     let through = status.served.as_ref()?.trained_through_time.0;
-    through.checked_add(SignedDuration::from_secs(seen.spec.freshness.max_age_seconds)).ok()
+    through
+        .checked_add(SignedDuration::from_secs(
+            seen.spec.freshness.max_age_seconds,
+        ))
+        .ok()
 }
 
 struct View<'a> {
@@ -88,15 +102,24 @@ impl View<'_> {
     /// True for this reason, or false.
     fn or_else(&self, type_: &'static str, reason: Option<Reason>) -> ConditionState {
         let idle = match type_ {
-            RECONCILING if self.seen.spec.suspend && run::live(self.status).is_none() => {
-                (SUSPENDED.to_owned(), "suspended: no new work is started".to_owned())
-            }
-            RECONCILING => ("UpToDate".to_owned(), "nothing is left to do for this generation".to_owned()),
+            RECONCILING if self.seen.spec.suspend && run::live(self.status).is_none() => (
+                SUSPENDED.to_owned(),
+                "suspended: no new work is started".to_owned(),
+            ),
+            RECONCILING => (
+                "UpToDate".to_owned(),
+                "nothing is left to do for this generation".to_owned(),
+            ),
             _ => ("NotStalled".to_owned(), "nothing is in the way".to_owned()),
         };
         let status = ConditionStatus::from(reason.is_some());
         let (reason, message) = reason.unwrap_or(idle);
-        ConditionState { type_, status, reason, message }
+        ConditionState {
+            type_,
+            status,
+            reason,
+            message,
+        }
     }
 
     fn serving(&self) -> ConditionState {
@@ -107,20 +130,34 @@ impl View<'_> {
             (false, Some(served)) => ("NoReadyPod", format!("no pod of {} is ready", served.name)),
             (false, None) => ("NoVersion", "no version serves yet".to_owned()),
         };
-        ConditionState { type_: SERVING, status: answers.into(), reason: reason.to_owned(), message }
+        ConditionState {
+            type_: SERVING,
+            status: answers.into(),
+            reason: reason.to_owned(),
+            message,
+        }
     }
 
     /// The wanted settings were tried and did not get to serve, or the pods cannot follow the spec.
     fn stalled(&self) -> Option<Reason> {
         if let (Some(stuck), true) = (&self.seen.serving.stuck, self.target_is_served()) {
-            return Some((FailureReason::RolloutFailed.as_str().to_owned(), stuck.clone()));
+            return Some((
+                FailureReason::RolloutFailed.as_str().to_owned(),
+                stuck.clone(),
+            ));
         }
         let (run, outcome) = run::ended(self.status)?;
         let tried = run.train_hash == train_hash(&self.seen.spec) && !is_good(outcome);
         let wanted = run::is_wanted(self.seen, self.status) && outcome != Outcome::Superseded;
         (tried && wanted).then(|| {
-            let reason = run.reason.clone().unwrap_or_else(|| outcome.as_str().to_owned());
-            (reason, format!("v{} {}", run.version, how_it_ended(run, outcome)))
+            let reason = run
+                .reason
+                .clone()
+                .unwrap_or_else(|| outcome.as_str().to_owned());
+            (
+                reason,
+                format!("v{} {}", run.version, how_it_ended(run, outcome)),
+            )
         })
     }
 
@@ -129,16 +166,32 @@ impl View<'_> {
             if let Some(run) = run::live(self.status) {
                 return Some(self.progress(run));
             }
-            return (!self.seen.spec.suspend)
-                .then(|| ("Starting".to_owned(), "a version for this generation is about to be trained".to_owned()));
+            return (!self.seen.spec.suspend).then(|| {
+                (
+                    "Starting".to_owned(),
+                    "a version for this generation is about to be trained".to_owned(),
+                )
+            });
         }
         let rolling_out = run::rolling_out(self.status, self.seen.spec.evaluation.on_inconclusive);
-        let served = self.status.served.as_ref().filter(|_| rolling_out.is_none())?;
+        let served = self
+            .status
+            .served
+            .as_ref()
+            .filter(|_| rolling_out.is_none())?;
         if !self.target_is_served() {
-            return Some(("Applying".to_owned(), format!("the pods of {} are being made", served.name)));
+            return Some((
+                "Applying".to_owned(),
+                format!("the pods of {} are being made", served.name),
+            ));
         }
         let rolling = !self.seen.serving.settled && self.is_new_to_this_generation();
-        rolling.then(|| ("RollingOut".to_owned(), format!("the pods of {} are being replaced", served.name)))
+        rolling.then(|| {
+            (
+                "RollingOut".to_owned(),
+                format!("the pods of {} are being replaced", served.name),
+            )
+        })
     }
 
     /// Pods come and go with the load. They are part of reaching a generation only until they have
@@ -159,7 +212,10 @@ impl View<'_> {
     fn progress(&self, run: &Run) -> Reason {
         let version = run.version;
         if run::rolling_out(self.status, self.seen.spec.evaluation.on_inconclusive).is_some() {
-            return ("RollingOut".to_owned(), format!("v{version} passed the gate and is rolled out"));
+            return (
+                "RollingOut".to_owned(),
+                format!("v{version} passed the gate and is rolled out"),
+            );
         }
         if run::measured(run).is_some() {
             return ("Judging".to_owned(), format!("v{version} is judged"));
@@ -190,14 +246,20 @@ impl View<'_> {
         let (reason, message) = match (stalled, reconciling) {
             (Some((reason, message)), _) => (reason.clone(), format!("{message}{keeps}")),
             (None, Some((reason, message))) => (reason.clone(), format!("{message}{keeps}")),
-            (None, None) if !answers && self.seen.spec.suspend => {
-                (SUSPENDED.to_owned(), format!("{}; suspended", serving.message))
-            }
+            (None, None) if !answers && self.seen.spec.suspend => (
+                SUSPENDED.to_owned(),
+                format!("{}; suspended", serving.message),
+            ),
             (None, None) if !answers => (serving.reason.clone(), serving.message.clone()),
             (None, None) => ("Answering".to_owned(), self.all_is_well()),
         };
         let status = ConditionStatus::from(answers && stalled.is_none() && reconciling.is_none());
-        ConditionState { type_: READY, status, reason, message }
+        ConditionState {
+            type_: READY,
+            status,
+            reason,
+            message,
+        }
     }
 
     fn all_is_well(&self) -> String {
@@ -213,7 +275,10 @@ impl View<'_> {
         {
             message += &format!("; v{} {}", run.version, how_it_ended(run, outcome));
         } else if let Some(gate) = &self.status.gate
-            && matches!(gate.verdict, Verdict::Failed | Verdict::Inconclusive | Verdict::Error)
+            && matches!(
+                gate.verdict,
+                Verdict::Failed | Verdict::Inconclusive | Verdict::Error
+            )
         {
             message += "; it would not pass the gate's rules as they are now";
         }
@@ -231,12 +296,22 @@ impl View<'_> {
                 let reason = if stale { DATA_TOO_OLD } else { "DataRecent" };
                 let (name, through) = (&served.name, served.trained_through_time.0);
                 let verb = if stale { "went" } else { "goes" };
-                let message = format!("{name} has seen data up to {through} and {verb} stale at {moment}");
+                let message =
+                    format!("{name} has seen data up to {through} and {verb} stale at {moment}");
                 (stale.into(), reason, message)
             }
-            _ => (ConditionStatus::Unknown, "NoVersion", "no version serves yet".to_owned()),
+            _ => (
+                ConditionStatus::Unknown,
+                "NoVersion",
+                "no version serves yet".to_owned(),
+            ),
         };
-        ConditionState { type_: STALE, status, reason: reason.to_owned(), message }
+        ConditionState {
+            type_: STALE,
+            status,
+            reason: reason.to_owned(),
+            message,
+        }
     }
 
     /// The newest run that ended by itself. While another is under way, what was said stays.
@@ -247,7 +322,9 @@ impl View<'_> {
             reason: reason.to_owned(),
             message,
         };
-        if let Some((run, outcome)) = run::ended(self.status).filter(|(_, outcome)| *outcome != Outcome::Superseded) {
+        if let Some((run, outcome)) =
+            run::ended(self.status).filter(|(_, outcome)| *outcome != Outcome::Superseded)
+        {
             let reason = run.reason.as_deref().unwrap_or(outcome.as_str());
             let message = format!("v{} {}", run.version, how_it_ended(run, outcome));
             return Some(state(is_good(outcome).into(), reason, message));
@@ -260,14 +337,22 @@ impl View<'_> {
             };
             return Some(state(status, &said.reason, said.message.clone()));
         }
-        let entry = self.status.history.iter().find(|entry| entry.outcome != Outcome::Superseded);
+        let entry = self
+            .status
+            .history
+            .iter()
+            .find(|entry| entry.outcome != Outcome::Superseded);
         Some(match entry {
             Some(entry) => {
                 let reason = entry.reason.as_deref().unwrap_or(entry.outcome.as_str());
                 let message = format!("v{} ended: {}", entry.version, entry.outcome.as_str());
                 state(is_good(entry.outcome).into(), reason, message)
             }
-            None => state(ConditionStatus::Unknown, "NoRun", "no run has ended yet".to_owned()),
+            None => state(
+                ConditionStatus::Unknown,
+                "NoRun",
+                "no run has ended yet".to_owned(),
+            ),
         })
     }
 }
@@ -286,4 +371,3 @@ fn how_it_ended(run: &Run, outcome: Outcome) -> String {
         Outcome::Superseded => format!("was given up: {words}"),
     }
 }
-

@@ -34,10 +34,19 @@ pub struct Cron {
 /// The expression cannot be read; names the field.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CronError {
-    #[error("schedule {0:?} does not have the five fields minute, hour, day of month, month, day of week")]
+    #[error(
+        "schedule {0:?} does not have the five fields minute, hour, day of month, month, day of week"
+    )]
     Fields(String),
-    #[error("{field} {item:?} is not *, a value of {low}-{high}, a range, or one of these with a step")]
-    Item { field: &'static str, item: String, low: u32, high: u32 },
+    #[error(
+        "{field} {item:?} is not *, a value of {low}-{high}, a range, or one of these with a step"
+    )]
+    Item {
+        field: &'static str,
+        item: String,
+        low: u32,
+        high: u32,
+    },
     #[error("{field} {item:?} ends before it starts")]
     Backwards { field: &'static str, item: String },
 }
@@ -50,16 +59,34 @@ struct Field {
 }
 
 const FIELDS: [Field; 5] = [
-    Field { name: "minute", values: 0..=59, names: &[] },
-    Field { name: "hour", values: 0..=23, names: &[] },
-    Field { name: "day of month", values: 1..=31, names: &[] },
+    Field {
+        name: "minute",
+        values: 0..=59,
+        names: &[],
+    },
+    Field {
+        name: "hour",
+        values: 0..=23,
+        names: &[],
+    },
+    Field {
+        name: "day of month",
+        values: 1..=31,
+        names: &[],
+    },
     Field {
         name: "month",
         values: 1..=12,
-        names: &["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"],
+        names: &[
+            "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+        ],
     },
     // 0 and 7 are both Sunday.
-    Field { name: "day of week", values: 0..=7, names: &["sun", "mon", "tue", "wed", "thu", "fri", "sat"] },
+    Field {
+        name: "day of week",
+        values: 0..=7,
+        names: &["sun", "mon", "tue", "wed", "thu", "fri", "sat"],
+    },
 ];
 
 impl FromStr for Cron {
@@ -84,7 +111,8 @@ impl FromStr for Cron {
 
 impl Field {
     fn bits(&self, text: &str) -> Result<u64, CronError> {
-        text.split(',').try_fold(0, |bits, item| Ok(bits | self.item(item)?))
+        text.split(',')
+            .try_fold(0, |bits, item| Ok(bits | self.item(item)?))
     }
 
     fn item(&self, item: &str) -> Result<u64, CronError> {
@@ -109,17 +137,27 @@ impl Field {
             return Err(unreadable());
         };
         if range.is_empty() {
-            return Err(CronError::Backwards { field: self.name, item: item.to_owned() });
+            return Err(CronError::Backwards {
+                field: self.name,
+                item: item.to_owned(),
+            });
         }
         let step = match step {
-            Some(step) => digits(step).filter(|step| *step > 0).ok_or_else(unreadable)?,
+            Some(step) => digits(step)
+                .filter(|step| *step > 0)
+                .ok_or_else(unreadable)?,
             None => 1,
         };
-        Ok(range.step_by(step as usize).fold(0, |bits, value| bits | 1 << value))
+        Ok(range
+            .step_by(step as usize)
+            .fold(0, |bits, value| bits | 1 << value))
     }
 
     fn value(&self, text: &str) -> Option<u32> {
-        let named = self.names.iter().position(|name| text.eq_ignore_ascii_case(name));
+        let named = self
+            .names
+            .iter()
+            .position(|name| text.eq_ignore_ascii_case(name));
         let value = match named {
             Some(place) => self.values.start() + u32::try_from(place).ok()?,
             None => digits(text)?,
@@ -138,7 +176,9 @@ impl Cron {
     /// The first tick after `instant`; `None` where there is none within 40 years.
     pub fn next_after(&self, zone: &TimeZone, instant: Timestamp) -> Option<Timestamp> {
         let start = zone.to_datetime(instant);
-        self.forwards(start).map_while(|local| happens_at(zone, local)).find(|tick| *tick > instant)
+        self.forwards(start)
+            .map_while(|local| happens_at(zone, local))
+            .find(|tick| *tick > instant)
     }
 
     /// The newest tick at or before `instant`; `None` where there is none within 40 years.
@@ -146,39 +186,65 @@ impl Cron {
         let local = zone.to_datetime(instant);
         // While an hour repeats, every local time in it has happened already.
         let start = match zone.to_ambiguous_timestamp(local).offset() {
-            AmbiguousOffset::Fold { before, after } => {
-                local.checked_add((before.seconds() - after.seconds()).seconds()).unwrap_or(local)
-            }
+            AmbiguousOffset::Fold { before, after } => local
+                .checked_add((before.seconds() - after.seconds()).seconds())
+                .unwrap_or(local),
             _ => local,
         };
-        self.backwards(start).map_while(|local| happens_at(zone, local)).find(|tick| *tick <= instant)
+        self.backwards(start)
+            .map_while(|local| happens_at(zone, local))
+            .find(|tick| *tick <= instant)
     }
 
     fn forwards(&self, start: DateTime) -> impl Iterator<Item = DateTime> + '_ {
         let dates = std::iter::successors(Some(start.date()), |date| date.tomorrow().ok());
-        dates.take(HORIZON_DAYS as usize).filter(|date| self.has_date(*date)).flat_map(move |date| {
-            let from = if date == start.date() { minute_of_day(start) } else { 0 };
-            (from..24 * 60).filter(|minute| self.has_minute(*minute)).map(move |minute| at(date, minute))
-        })
+        dates
+            .take(HORIZON_DAYS as usize)
+            .filter(|date| self.has_date(*date))
+            .flat_map(move |date| {
+                let from = if date == start.date() {
+                    minute_of_day(start)
+                } else {
+                    0
+                };
+                (from..24 * 60)
+                    .filter(|minute| self.has_minute(*minute))
+                    .map(move |minute| at(date, minute))
+            })
     }
 
     fn backwards(&self, start: DateTime) -> impl Iterator<Item = DateTime> + '_ {
         let dates = std::iter::successors(Some(start.date()), |date| date.yesterday().ok());
-        dates.take(HORIZON_DAYS as usize).filter(|date| self.has_date(*date)).flat_map(move |date| {
-            let until = if date == start.date() { minute_of_day(start) } else { 24 * 60 - 1 };
-            (0..=until).rev().filter(|minute| self.has_minute(*minute)).map(move |minute| at(date, minute))
-        })
+        dates
+            .take(HORIZON_DAYS as usize)
+            .filter(|date| self.has_date(*date))
+            .flat_map(move |date| {
+                let until = if date == start.date() {
+                    minute_of_day(start)
+                } else {
+                    24 * 60 - 1
+                };
+                (0..=until)
+                    .rev()
+                    .filter(|minute| self.has_minute(*minute))
+                    .map(move |minute| at(date, minute))
+            })
     }
 
     fn has_date(&self, date: Date) -> bool {
         let day = has(self.days, date.day().into());
         let weekday = has(self.weekdays, date.weekday().to_sunday_zero_offset().into());
-        let day_fits = if self.either_day { day || weekday } else { day && weekday };
+        let day_fits = if self.either_day {
+            day || weekday
+        } else {
+            day && weekday
+        };
         has(self.months, date.month().into()) && day_fits
     }
 
     fn has_minute(&self, minute_of_day: i16) -> bool {
-        has(self.hours, (minute_of_day / 60).into()) && has(self.minutes, (minute_of_day % 60).into())
+        has(self.hours, (minute_of_day / 60).into())
+            && has(self.minutes, (minute_of_day % 60).into())
     }
 }
 
@@ -191,7 +257,8 @@ fn minute_of_day(local: DateTime) -> i16 {
 }
 
 fn at(date: Date, minute_of_day: i16) -> DateTime {
-    let [hour, minute] = [minute_of_day / 60, minute_of_day % 60].map(|value| i8::try_from(value).unwrap_or(0));
+    let [hour, minute] =
+        [minute_of_day / 60, minute_of_day % 60].map(|value| i8::try_from(value).unwrap_or(0));
     date.to_datetime(Time::constant(hour, minute, 0, 0))
 }
 

@@ -4,7 +4,8 @@
 //! statistics. What is missing, not a number or means nothing never passes.
 
 use searchop_api::{
-    Candidate, Evaluation, Figure, GateRule, GateStatus, Goal, OnInconclusive, RuleStatus, Trigger, Verdict,
+    Candidate, Evaluation, Figure, GateRule, GateStatus, Goal, OnInconclusive, RuleStatus, Trigger,
+    Verdict,
     figures::{decimal, number},
 };
 use searchop_contract::{Measure, Reference};
@@ -14,6 +15,9 @@ use crate::train_hash::digest;
 
 /// A job is asked for this many figures at most: its report has to fit a termination message.
 const MAX_MEASURES: usize = 16;
+
+/// Rules that a message has room for.
+const MAX_TOLD: usize = 2;
 
 /// What is judged.
 #[derive(Clone, Copy, Debug)]
@@ -31,14 +35,27 @@ pub struct Trial<'a> {
 /// applies to this trigger) the candidate passes, since the user asked for no more, and a model that
 /// may never serve its first version could never get a second. Even then it must have been measured.
 pub fn judge(evaluation: &Evaluation, trial: Trial) -> GateStatus {
-    let rules: Vec<RuleStatus> = evaluation.gates.iter().map(|rule| judge_rule(rule, trial)).collect();
-    let worst = rules.iter().filter(|rule| !rule.dry_run).map(|rule| rule.verdict).max();
+    let rules: Vec<RuleStatus> = evaluation
+        .gates
+        .iter()
+        .map(|rule| judge_rule(rule, trial))
+        .collect();
+    let worst = rules
+        .iter()
+        .filter(|rule| !rule.dry_run)
+        .map(|rule| rule.verdict)
+        .max();
     let verdict = match worst.unwrap_or(Verdict::Skipped) {
         Verdict::Skipped if headline_value(evaluation, trial.figures).is_some() => Verdict::Passed,
         Verdict::Skipped => Verdict::Error,
         decided => decided,
     };
-    GateStatus { version: trial.version, verdict, rules_hash: rules_hash(evaluation), rules }
+    GateStatus {
+        version: trial.version,
+        verdict,
+        rules_hash: rules_hash(evaluation),
+        rules,
+    }
 }
 
 /// Whether a version with this verdict may serve.
@@ -71,10 +88,19 @@ pub fn measures(evaluation: &Evaluation, has_served: bool) -> Vec<Measure> {
     };
     evaluation.gates.iter().map(measure_of).for_each(&mut add);
     if let Some(first) = evaluation.gates.first().map(measure_of) {
-        add(Measure { against: None, ..first });
-        let baselines = evaluation.baselines.iter().map(|&name| Reference::from(name));
+        add(Measure {
+            against: None,
+            ..first
+        });
+        let baselines = evaluation
+            .baselines
+            .iter()
+            .map(|&name| Reference::from(name));
         for reference in std::iter::once(Reference::Served).chain(baselines) {
-            add(Measure { against: Some(reference), ..first });
+            add(Measure {
+                against: Some(reference),
+                ..first
+            });
         }
     }
     wanted
@@ -82,17 +108,30 @@ pub fn measures(evaluation: &Evaluation, has_served: bool) -> Vec<Measure> {
 
 /// Hash of the figures that the rules read; a job that was started for others may lack some.
 pub(crate) fn measures_hash(evaluation: &Evaluation, has_served: bool) -> String {
-    digest(&json!({"measures": needed(evaluation, has_served), "confidence": evaluation.confidence}))
+    digest(
+        &json!({"measures": needed(evaluation, has_served), "confidence": evaluation.confidence}),
+    )
 }
 
 /// Figures that the rules read and the candidate does not have, at this confidence.
-pub fn missing_measures(evaluation: &Evaluation, candidate: &Candidate, has_served: bool) -> Vec<Measure> {
+pub fn missing_measures(
+    evaluation: &Evaluation,
+    candidate: &Candidate,
+    has_served: bool,
+) -> Vec<Measure> {
     let same_confidence = number(&candidate.confidence) == number(&evaluation.confidence);
     let has = |measure: &Measure| {
         let bounds_hold = same_confidence || measure.against.is_none();
-        bounds_hold && candidate.figures.iter().any(|figure| figure.measure() == *measure)
+        bounds_hold
+            && candidate
+                .figures
+                .iter()
+                .any(|figure| figure.measure() == *measure)
     };
-    needed(evaluation, has_served).into_iter().filter(|measure| !has(measure)).collect()
+    needed(evaluation, has_served)
+        .into_iter()
+        .filter(|measure| !has(measure))
+        .collect()
 }
 
 fn needed(evaluation: &Evaluation, has_served: bool) -> Vec<Measure> {
@@ -108,7 +147,11 @@ fn needed(evaluation: &Evaluation, has_served: bool) -> Vec<Measure> {
 }
 
 pub(crate) fn measure_of(rule: &GateRule) -> Measure {
-    Measure { metric: rule.metric, k: u32::try_from(rule.k).unwrap_or_default(), against: rule.against }
+    Measure {
+        metric: rule.metric,
+        k: u32::try_from(rule.k).unwrap_or_default(),
+        against: rule.against,
+    }
 }
 
 /// The first rule's metric of the candidate: `NDCG@10 0.741`.
@@ -130,18 +173,27 @@ fn headline_value(evaluation: &Evaluation, figures: &[Figure]) -> Option<f64> {
         .find_map(|figure| number(figure.candidate.as_deref()?))
 }
 
-/// The gate's verdict in words: the rules that decided it.
+/// The gate's verdict in words: the first rules that decided it. All of them are in status.
 pub fn summary(gate: &GateStatus) -> String {
-    let deciding: Vec<String> = gate
-        .rules
-        .iter()
-        .filter(|rule| !rule.dry_run && rule.verdict == gate.verdict)
+    let deciding = || {
+        gate.rules
+            .iter()
+            .filter(|rule| !rule.dry_run && rule.verdict == gate.verdict)
+    };
+    let mut told: Vec<String> = deciding()
+        .take(MAX_TOLD)
         .map(|rule| format!("{}: {}", rule.name, rule.message))
         .collect();
-    match (deciding.is_empty(), gate.verdict) {
-        (false, _) => deciding.join("; "),
+    match deciding().count() - told.len() {
+        0 => {}
+        more => told.push(format!("and {more} more")),
+    }
+    match (told.is_empty(), gate.verdict) {
+        (false, _) => told.join("; "),
         (true, Verdict::Passed) => "no rule decides about this run".to_owned(),
-        (true, _) => "no rule decides about this run, and its headline metric is missing".to_owned(),
+        (true, _) => {
+            "no rule decides about this run, and its headline metric is missing".to_owned()
+        }
     }
 }
 
@@ -159,19 +211,30 @@ fn judge_rule(rule: &GateRule, trial: Trial) -> RuleStatus {
         message: String::new(),
     };
     if !rule.applies_to.is_empty() && !rule.applies_to.contains(&trial.trigger) {
-        let triggers: Vec<_> = rule.applies_to.iter().map(|trigger| trigger.as_str()).collect();
+        let triggers: Vec<_> = rule
+            .applies_to
+            .iter()
+            .map(|trigger| trigger.as_str())
+            .collect();
         status.message = format!("does not apply: it judges runs by {}", triggers.join(", "));
         return status;
     }
     if rule.against == Some(Reference::Served) && !trial.has_served {
-        status.message = "no version serves yet, so there is nothing to compare with: skipped".to_owned();
+        status.message =
+            "no version serves yet, so there is nothing to compare with: skipped".to_owned();
         return status;
     }
     let metric = format!("{}@{}", rule.metric, rule.k);
-    let Some(figure) = trial.figures.iter().find(|figure| figure.measure() == measure_of(rule)) else {
+    let Some(figure) = trial
+        .figures
+        .iter()
+        .find(|figure| figure.measure() == measure_of(rule))
+    else {
         status.verdict = Verdict::Error;
         status.message = match rule.against {
-            Some(reference) => format!("{metric} against {reference} is missing from the report: error"),
+            Some(reference) => {
+                format!("{metric} against {reference} is missing from the report: error")
+            }
             None => format!("{metric} is missing from the report: error"),
         };
         return status;
@@ -198,17 +261,29 @@ fn compare(rule: &GateRule, figure: &Figure, metric: &str) -> (Verdict, String) 
         return threshold(rule, candidate, metric);
     };
     if figure.holdout_overlap {
-        return error(&format!("HoldoutOverlap, {reference} has trained on the held-out days"));
+        return error(&format!(
+            "HoldoutOverlap, {reference} has trained on the held-out days"
+        ));
     }
-    let (Some(base), Some(low), Some(high)) =
-        (read(&figure.reference), read(&figure.low), read(&figure.high))
-    else {
-        return error(&format!("a figure of the comparison with {reference} is not a number"));
+    let (Some(base), Some(low), Some(high)) = (
+        read(&figure.reference),
+        read(&figure.low),
+        read(&figure.high),
+    ) else {
+        return error(&format!(
+            "a figure of the comparison with {reference} is not a number"
+        ));
     };
     if base <= 0.0 || low > high {
-        return error(&format!("the comparison with {reference} ({base}) means nothing"));
+        return error(&format!(
+            "the comparison with {reference} ({base}) means nothing"
+        ));
     }
-    let margin = rule.margin.as_deref().and_then(number).filter(|margin| *margin >= 0.0);
+    let margin = rule
+        .margin
+        .as_deref()
+        .and_then(number)
+        .filter(|margin| *margin >= 0.0);
     let (Some(goal), Some(margin)) = (rule.goal, margin) else {
         return error("goal and margin of the rule cannot be read");
     };
@@ -217,7 +292,11 @@ fn compare(rule: &GateRule, figure: &Figure, metric: &str) -> (Verdict, String) 
         Goal::Superior => superior(gain, margin, low, high),
         Goal::NotWorse => not_worse(margin, low, high),
     };
-    let digits = if (gain - margin).abs() < 0.000_5 { 3 } else { 1 };
+    let digits = if (gain - margin).abs() < 0.000_5 {
+        3
+    } else {
+        1
+    };
     let needs = match goal {
         Goal::Superior if margin == 0.0 => "needs more than 0 %".to_owned(),
         Goal::Superior => format!("needs {}", percent(margin, digits)),
@@ -239,11 +318,28 @@ fn compare(rule: &GateRule, figure: &Figure, metric: &str) -> (Verdict, String) 
 fn threshold(rule: &GateRule, candidate: f64, metric: &str) -> (Verdict, String) {
     let text = rule.threshold.as_deref().unwrap_or_default();
     let Some(limit) = number(text) else {
-        return (Verdict::Error, format!("{metric}: threshold {text:?} is not a number: error"));
+        return (
+            Verdict::Error,
+            format!("{metric}: threshold {text:?} is not a number: error"),
+        );
     };
-    let verdict = if candidate >= limit { Verdict::Passed } else { Verdict::Failed };
-    let digits = if (candidate - limit).abs() < 0.000_5 { 6 } else { 3 };
-    (verdict, format!("{metric} {candidate:.digits$}, needs at least {text}: {}", word(verdict)))
+    let verdict = if candidate >= limit {
+        Verdict::Passed
+    } else {
+        Verdict::Failed
+    };
+    let digits = if (candidate - limit).abs() < 0.000_5 {
+        6
+    } else {
+        3
+    };
+    (
+        verdict,
+        format!(
+            "{metric} {candidate:.digits$}, needs at least {text}: {}",
+            word(verdict)
+        ),
+    )
 }
 
 /// Better by the margin, and surely better at all.

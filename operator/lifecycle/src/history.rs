@@ -12,10 +12,15 @@ pub(crate) fn record(status: &mut RankingModelStatus, entry: HistoryEntry) {
     history.retain(|old| old.version != entry.version);
     history.push(entry);
     history.sort_by_key(|entry| std::cmp::Reverse(entry.version));
-    let kept: Vec<i32> =
-        [&status.served, &status.previous].into_iter().flatten().map(|served| served.version).collect();
+    let kept: Vec<i32> = [&status.served, &status.previous]
+        .into_iter()
+        .flatten()
+        .map(|served| served.version)
+        .collect();
     while history.len() > MAX_ENTRIES {
-        let oldest = history.iter().rposition(|entry| !kept.contains(&entry.version));
+        let oldest = history
+            .iter()
+            .rposition(|entry| !kept.contains(&entry.version));
         // Two versions are kept and ten fit, so there is always one to drop.
         history.remove(oldest.expect("more entries than versions that are kept"));
     }
@@ -24,9 +29,16 @@ pub(crate) fn record(status: &mut RankingModelStatus, entry: HistoryEntry) {
 /// Number of the next version. Numbers never repeat, whatever became of them.
 pub(crate) fn next_version(status: &RankingModelStatus) -> i32 {
     let run = status.run.iter().map(|run| run.version);
-    let served = [&status.served, &status.previous].into_iter().flatten().map(|served| served.version);
+    let served = [&status.served, &status.previous]
+        .into_iter()
+        .flatten()
+        .map(|served| served.version);
     let ended = status.history.iter().map(|entry| entry.version);
-    run.chain(served).chain(ended).max().unwrap_or(0).saturating_add(1)
+    run.chain(served)
+        .chain(ended)
+        .max()
+        .unwrap_or(0)
+        .saturating_add(1)
 }
 
 #[cfg(test)]

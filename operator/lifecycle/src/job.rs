@@ -2,8 +2,8 @@
 
 use searchop_api::{RankingModelSpec, Run, figures::number};
 use searchop_contract::{
-    BoostingParameters, DataSource, Digest, EvaluationSettings, ReferenceModel, SyntheticShop, TableSource,
-    TrainingJob,
+    BoostingParameters, DataSource, Digest, EvaluationSettings, ReferenceModel, SyntheticShop,
+    TableSource, TrainingJob,
 };
 
 use crate::{JobRequest, gate};
@@ -90,13 +90,18 @@ fn data_source(spec: &RankingModelSpec, places: &Places) -> Result<DataSource, J
         (Some(shop), None) => Ok(DataSource::Synthetic(SyntheticShop {
             products: unsigned("data.synthetic.products", shop.products)?,
             events: unsigned("data.synthetic.events", shop.events)?,
-            seed: u64::try_from(shop.seed)
-                .map_err(|_| JobError::Negative { field: "data.synthetic.seed", value: shop.seed })?,
+            seed: u64::try_from(shop.seed).map_err(|_| JobError::Negative {
+                field: "data.synthetic.seed",
+                value: shop.seed,
+            })?,
             window_days: unsigned("data.synthetic.windowDays", shop.window_days)?,
         })),
         (None, Some(sources)) => Ok(DataSource::Sources {
             catalog: TableSource {
-                uri: places.catalog_uri.clone().ok_or(JobError::Place("catalog"))?,
+                uri: places
+                    .catalog_uri
+                    .clone()
+                    .ok_or(JobError::Place("catalog"))?,
                 id_field: Some(sources.catalog.id_field.clone()),
             },
             events: TableSource {
@@ -113,20 +118,35 @@ fn data_source(spec: &RankingModelSpec, places: &Places) -> Result<DataSource, J
 fn parameters(spec: &RankingModelSpec) -> Result<BoostingParameters, JobError> {
     let parameters = &spec.training.parameters;
     Ok(BoostingParameters {
-        num_iterations: unsigned("training.parameters.numIterations", parameters.num_iterations)?,
-        learning_rate: decimal("training.parameters.learningRate", &parameters.learning_rate)?,
+        num_iterations: unsigned(
+            "training.parameters.numIterations",
+            parameters.num_iterations,
+        )?,
+        learning_rate: decimal(
+            "training.parameters.learningRate",
+            &parameters.learning_rate,
+        )?,
         num_leaves: unsigned("training.parameters.numLeaves", parameters.num_leaves)?,
-        min_data_in_leaf: unsigned("training.parameters.minDataInLeaf", parameters.min_data_in_leaf)?,
+        min_data_in_leaf: unsigned(
+            "training.parameters.minDataInLeaf",
+            parameters.min_data_in_leaf,
+        )?,
         seed: unsigned("training.parameters.seed", parameters.seed)?,
     })
 }
 
 fn unsigned(field: &'static str, value: i32) -> Result<u32, JobError> {
-    u32::try_from(value).map_err(|_| JobError::Negative { field, value: value.into() })
+    u32::try_from(value).map_err(|_| JobError::Negative {
+        field,
+        value: value.into(),
+    })
 }
 
 fn decimal(field: &'static str, value: &str) -> Result<f64, JobError> {
-    number(value).ok_or_else(|| JobError::NotANumber { field, value: value.to_owned() })
+    number(value).ok_or_else(|| JobError::NotANumber {
+        field,
+        value: value.to_owned(),
+    })
 }
 
 #[cfg(test)]
@@ -167,9 +187,14 @@ mod tests {
         let error = |change: fn(&mut RankingModelSpec)| {
             let mut spec = sources_spec();
             change(&mut spec);
-            training_job("products", &spec, &request(), places()).unwrap_err().to_string()
+            training_job("products", &spec, &request(), places())
+                .unwrap_err()
+                .to_string()
         };
-        assert_eq!(error(|spec| spec.data.sources = None), "spec.data needs exactly one of synthetic and sources");
+        assert_eq!(
+            error(|spec| spec.data.sources = None),
+            "spec.data needs exactly one of synthetic and sources"
+        );
         assert_eq!(
             error(|spec| spec.training.parameters.learning_rate = "fast".into()),
             "spec.training.parameters.learningRate: \"fast\" is not a decimal number"
@@ -178,7 +203,10 @@ mod tests {
             error(|spec| spec.evaluation.holdout.days = -1),
             "spec.evaluation.holdout.days: -1 must not be negative"
         );
-        let nowhere = Places { events_uri: None, ..places() };
+        let nowhere = Places {
+            events_uri: None,
+            ..places()
+        };
         let error = training_job("products", &sources_spec(), &request(), nowhere).unwrap_err();
         assert_eq!(error, JobError::Place("events"));
     }
@@ -186,9 +214,32 @@ mod tests {
     #[test]
     fn each_job_of_a_run_has_a_name_of_its_own_that_fits_a_label() {
         assert_eq!(job_name("products", &request()), "products-train-v8");
-        assert_eq!(job_name("products", &JobRequest { evaluation: 2, ..request() }), "products-train-v8-e2");
-        assert_eq!(job_name("products", &JobRequest { attempt: 1, ..request() }), "products-train-v8-a1");
-        let longest = JobRequest { version: 999_999, evaluation: 99, attempt: 2, ..request() };
+        assert_eq!(
+            job_name(
+                "products",
+                &JobRequest {
+                    evaluation: 2,
+                    ..request()
+                }
+            ),
+            "products-train-v8-e2"
+        );
+        assert_eq!(
+            job_name(
+                "products",
+                &JobRequest {
+                    attempt: 1,
+                    ..request()
+                }
+            ),
+            "products-train-v8-a1"
+        );
+        let longest = JobRequest {
+            version: 999_999,
+            evaluation: 99,
+            attempt: 2,
+            ..request()
+        };
         let name = job_name(&"x".repeat(40), &longest);
         assert!(name.len() <= 63, "{name}");
     }

@@ -13,18 +13,23 @@ mod cron;
 pub mod gate;
 pub mod history;
 mod job;
+mod judgement;
 mod plan;
 mod retrain_request;
-pub mod run;
+mod rollout;
+mod run;
 mod schedule;
 #[cfg(test)]
 mod testing;
 mod time;
 mod train_hash;
+mod training;
 
 pub use cron::{Cron, CronError};
 pub use job::{JobError, Places, job_name, run_job_name, training_job};
-pub use plan::{Action, JobRequest, Note, NoteType, Observed, ObservedJob, ObservedServing, Plan, plan};
+pub use plan::{
+    Action, JobRequest, Note, NoteType, Observed, ObservedJob, ObservedServing, Plan, plan,
+};
 pub use retrain_request::{RequestError, RetrainRequest};
 pub use schedule::{ObservedModel, ObservedSchedule, SchedulePlan, plan_schedule};
 pub use train_hash::train_hash;

@@ -42,7 +42,10 @@ pub enum ObservedJob {
     /// Ended well, but its report cannot be read (any more).
     ReportLost { message: String },
     /// Ended badly.
-    Failed { reason: FailureReason, message: String },
+    Failed {
+        reason: FailureReason,
+        message: String,
+    },
 }
 
 /// What answers requests.
@@ -69,7 +72,11 @@ pub enum Action {
     /// Make sure that no Job works for a run of this version any more.
     CancelRun { version: i32 },
     /// Make sure that this version is what the Deployment, Service, HPA and PDB serve.
-    Serve { version: i32, digest: Digest, tables_digest: Digest },
+    Serve {
+        version: i32,
+        digest: Digest,
+        tables_digest: Digest,
+    },
     /// Remove Jobs of versions other than these.
     RetainJobs { versions: Vec<i32> },
 }
@@ -121,15 +128,24 @@ pub struct Plan {
 
 /// Decides what follows from `observed`.
 pub fn plan(observed: &Observed) -> Plan {
-    let seen = &Observed { now: whole_seconds(observed.now), ..observed.clone() };
+    let seen = &Observed {
+        now: whole_seconds(observed.now),
+        ..observed.clone()
+    };
     let step = run::advance(seen);
     let facts_changed = step.is_some();
-    let (mut status, mut notes) =
-        step.map_or_else(|| (seen.status.clone(), Vec::new()), |step| (step.status, step.notes));
+    let (mut status, mut notes) = step.map_or_else(
+        || (seen.status.clone(), Vec::new()),
+        |step| (step.status, step.notes),
+    );
     conditions::write(&mut status, seen);
     notes.extend(conditions::turns(&seen.status, &status));
     Plan {
-        actions: if facts_changed { Vec::new() } else { actions(seen) },
+        actions: if facts_changed {
+            Vec::new()
+        } else {
+            actions(seen)
+        },
         wake_at: conditions::stale_at(seen, &status).filter(|moment| *moment > seen.now),
         facts_changed,
         notes,
@@ -160,14 +176,22 @@ fn cancellations(status: &RankingModelStatus) -> Vec<Action> {
         .iter()
         .filter(|entry| Some(entry.version) != live)
         .take_while(|entry| entry.outcome == Outcome::Superseded)
-        .map(|entry| Action::CancelRun { version: entry.version })
+        .map(|entry| Action::CancelRun {
+            version: entry.version,
+        })
         .collect()
 }
 
 fn job_request(status: &RankingModelStatus, run: &Run) -> Option<JobRequest> {
     let of = |model: &str, tables: &str| digests(model, tables);
-    let served = status.served.as_ref().and_then(|served| of(&served.digest, &served.tables_digest));
-    let previous = status.previous.as_ref().and_then(|served| of(&served.digest, &served.tables_digest));
+    let served = status
+        .served
+        .as_ref()
+        .and_then(|served| of(&served.digest, &served.tables_digest));
+    let previous = status
+        .previous
+        .as_ref()
+        .and_then(|served| of(&served.digest, &served.tables_digest));
     let candidate = run.candidate.as_ref();
     let candidate = candidate.and_then(|candidate| of(&candidate.digest, &candidate.tables_digest));
     // An evaluation without a model to evaluate would train, and publish under a judged version.
@@ -175,7 +199,9 @@ fn job_request(status: &RankingModelStatus, run: &Run) -> Option<JobRequest> {
         return None;
     }
     let kept = [&served, &previous, &candidate].into_iter().flatten();
-    let mut keep: Vec<Digest> = kept.flat_map(|(model, tables)| [model.clone(), tables.clone()]).collect();
+    let mut keep: Vec<Digest> = kept
+        .flat_map(|(model, tables)| [model.clone(), tables.clone()])
+        .collect();
     keep.sort();
     keep.dedup();
     Some(JobRequest {
@@ -193,19 +219,31 @@ fn job_request(status: &RankingModelStatus, run: &Run) -> Option<JobRequest> {
 /// undone by naming the old version again.
 fn serve(status: &RankingModelStatus, rolling_out: Option<&Candidate>) -> Option<Action> {
     let (version, model, tables) = match (rolling_out, run::live(status), &status.served) {
-        (Some(candidate), Some(run), _) => (run.version, &candidate.digest, &candidate.tables_digest),
+        (Some(candidate), Some(run), _) => {
+            (run.version, &candidate.digest, &candidate.tables_digest)
+        }
         (_, _, Some(served)) => (served.version, &served.digest, &served.tables_digest),
         _ => return None,
     };
     let (digest, tables_digest) = digests(model, tables)?;
-    Some(Action::Serve { version, digest, tables_digest })
+    Some(Action::Serve {
+        version,
+        digest,
+        tables_digest,
+    })
 }
 
 /// The newest run's Job and those of the two before, whose logs somebody may want to read.
 fn retained_jobs(status: &RankingModelStatus) -> Option<Action> {
     let newest = status.run.as_ref()?.version;
-    let before = status.history.iter().map(|entry| entry.version).filter(|version| *version != newest);
-    Some(Action::RetainJobs { versions: std::iter::once(newest).chain(before.take(2)).collect() })
+    let before = status
+        .history
+        .iter()
+        .map(|entry| entry.version)
+        .filter(|version| *version != newest);
+    Some(Action::RetainJobs {
+        versions: std::iter::once(newest).chain(before.take(2)).collect(),
+    })
 }
 
 #[cfg(test)]

@@ -16,8 +16,8 @@ use std::{fmt, str::FromStr};
 use jiff::{SignedDuration, Timestamp};
 use searchop_api::{RankingModelStatus, Trigger};
 
-/// Characters of an annotation that are kept in status.
-const MAX_CHARS: usize = 256;
+/// Characters of an unreadable annotation that are kept in status and shown.
+const MAX_CHARS: usize = 64;
 const MAX_REQUESTER: usize = 128;
 const REPLACE: &str = "!replace";
 
@@ -66,18 +66,32 @@ impl FromStr for RetrainRequest {
         let plain = requester.strip_suffix(REPLACE);
         let (requester, replace) = plain.map_or((requester, false), |plain| (plain, true));
         let allowed = |c: u8| c.is_ascii_alphanumeric() || b"._@-".contains(&c);
-        if requester.is_empty() || requester.len() > MAX_REQUESTER || !requester.bytes().all(allowed) {
+        if requester.is_empty()
+            || requester.len() > MAX_REQUESTER
+            || !requester.bytes().all(allowed)
+        {
             return Err(RequestError::Requester(cut(requester)));
         }
         let time = time.parse().map_err(|_| RequestError::Time(cut(time)))?;
-        Ok(Self { trigger, requester: requester.to_owned(), replace, time })
+        Ok(Self {
+            trigger,
+            requester: requester.to_owned(),
+            replace,
+            time,
+        })
     }
 }
 
 impl fmt::Display for RetrainRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mark = if self.replace { REPLACE } else { "" };
-        write!(f, "{}/{}{mark}/{}", self.trigger.as_str(), self.requester, self.time)
+        write!(
+            f,
+            "{}/{}{mark}/{}",
+            self.trigger.as_str(),
+            self.requester,
+            self.time
+        )
     }
 }
 
@@ -90,7 +104,11 @@ pub(crate) enum Pending {
 }
 
 /// Compares the annotation with what `status` says was dealt with.
-pub(crate) fn pending(annotation: Option<&str>, status: &RankingModelStatus, now: Timestamp) -> Pending {
+pub(crate) fn pending(
+    annotation: Option<&str>,
+    status: &RankingModelStatus,
+    now: Timestamp,
+) -> Pending {
     let Some(text) = annotation else {
         return Pending::Nothing;
     };
@@ -98,11 +116,15 @@ pub(crate) fn pending(annotation: Option<&str>, status: &RankingModelStatus, now
     if status.ignored_request.as_deref() == Some(&kept) {
         return Pending::Nothing;
     }
-    let handled = status.last_handled_request.as_deref().and_then(|text| text.parse().ok());
+    let handled = status
+        .last_handled_request
+        .as_deref()
+        .and_then(|text| text.parse().ok());
     match text.parse::<RetrainRequest>() {
-        Ok(request) if request.time > now + MAX_SKEW => {
-            Pending::Unreadable { text: kept, error: RequestError::Future(request.time) }
-        }
+        Ok(request) if request.time > now + MAX_SKEW => Pending::Unreadable {
+            text: kept,
+            error: RequestError::Future(request.time),
+        },
         Ok(request) if handled.is_none_or(|last: RetrainRequest| request.time > last.time) => {
             Pending::Request(request)
         }
@@ -127,12 +149,18 @@ mod tests {
             ("", "is not <Trigger>"),
             ("Manual/ada", "is not <Trigger>"),
             ("Manual/ada/2026-11-24T09:30:00Z/more", "is not <Trigger>"),
-            ("SpecChange/ada/2026-11-24T09:30:00Z", "trigger \"SpecChange\""),
+            (
+                "SpecChange/ada/2026-11-24T09:30:00Z",
+                "trigger \"SpecChange\"",
+            ),
             ("Manual//2026-11-24T09:30:00Z", "requester \"\""),
             ("Manual/a b/2026-11-24T09:30:00Z", "requester \"a b\""),
             ("Manual/!replace/2026-11-24T09:30:00Z", "requester \"\""),
             ("Manual/ada/yesterday", "time \"yesterday\""),
-            ("Manual/ada/2026-11-24T09:30:00", "time \"2026-11-24T09:30:00\""),
+            (
+                "Manual/ada/2026-11-24T09:30:00",
+                "time \"2026-11-24T09:30:00\"",
+            ),
         ] {
             let error = text.parse::<RetrainRequest>().unwrap_err().to_string();
             assert!(error.contains(words), "{text}: {error}");
@@ -151,14 +179,25 @@ mod tests {
         assert_eq!(pending(None, &status, now), Pending::Nothing);
         assert_eq!(ask("Manual/bob/2026-11-24T09:00:00Z"), Pending::Nothing);
         assert_eq!(ask("Manual/bob/2026-11-24T08:59:59Z"), Pending::Nothing);
-        assert!(matches!(ask("Manual/bob/2026-11-24T09:00:01Z"), Pending::Request(_)));
-        assert!(matches!(ask("Manual/bob/2099-01-01T00:00:00Z"), Pending::Unreadable { .. }));
+        assert!(matches!(
+            ask("Manual/bob/2026-11-24T09:00:01Z"),
+            Pending::Request(_)
+        ));
+        assert!(matches!(
+            ask("Manual/bob/2099-01-01T00:00:00Z"),
+            Pending::Unreadable { .. }
+        ));
         assert!(matches!(ask("other nonsense"), Pending::Unreadable { .. }));
         assert_eq!(ask("nonsense"), Pending::Nothing);
         let long = "x".repeat(5000);
-        let Pending::Unreadable { text, .. } = ask(&long) else { panic!() };
+        let Pending::Unreadable { text, .. } = ask(&long) else {
+            panic!()
+        };
         assert_eq!(text.len(), MAX_CHARS);
-        let kept = RankingModelStatus { ignored_request: Some(text), ..status.clone() };
+        let kept = RankingModelStatus {
+            ignored_request: Some(text),
+            ..status.clone()
+        };
         assert_eq!(pending(Some(&long), &kept, now), Pending::Nothing);
     }
 
@@ -174,7 +213,7 @@ mod tests {
                 time: Timestamp::from_second(second).unwrap(),
             };
             let text = request.to_string();
-            prop_assert!(text.len() <= MAX_CHARS);
+            prop_assert!(text.len() <= 256, "status.lastHandledRequest has room for 256");
             prop_assert_eq!(text.parse(), Ok(request));
         }
 

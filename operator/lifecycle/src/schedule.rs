@@ -9,7 +9,8 @@
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use searchop_api::{
-    ConcurrencyPolicy, RetrainScheduleSpec, RetrainScheduleStatus, SkippedTick, TickRecord, Trigger,
+    ConcurrencyPolicy, RetrainScheduleSpec, RetrainScheduleStatus, SkippedTick, TickRecord,
+    Trigger,
     conditions::{ConditionState, ConditionStatus, READY, SCHEDULED, STALLED, find, set_condition},
 };
 use serde_json::json;
@@ -63,9 +64,16 @@ pub struct SchedulePlan {
 
 /// Decides what follows from `observed`.
 pub fn plan_schedule(observed: &ObservedSchedule) -> SchedulePlan {
-    let seen = &ObservedSchedule { now: whole_seconds(observed.now), ..observed.clone() };
-    let mut plan =
-        SchedulePlan { status: seen.status.clone(), request: None, notes: Vec::new(), wake_at: None };
+    let seen = &ObservedSchedule {
+        now: whole_seconds(observed.now),
+        ..observed.clone()
+    };
+    let mut plan = SchedulePlan {
+        status: seen.status.clone(),
+        request: None,
+        notes: Vec::new(),
+        wake_at: None,
+    };
     plan.status.observed_generation = Some(seen.generation);
     anchor(seen, &mut plan.status);
     let fate = match Clockwork::read(&seen.spec) {
@@ -73,7 +81,11 @@ pub fn plan_schedule(observed: &ObservedSchedule) -> SchedulePlan {
             if !seen.spec.suspend {
                 look_at_ticks(seen, &clockwork, &mut plan);
             }
-            let next = if seen.spec.suspend { None } else { next_tick(seen, &clockwork, &plan.status) };
+            let next = if seen.spec.suspend {
+                None
+            } else {
+                next_tick(seen, &clockwork, &plan.status)
+            };
             plan.status.next_schedule_time = next.map(stored);
             plan.wake_at = next;
             fate(seen, next)
@@ -108,10 +120,24 @@ struct Fate {
 
 impl Clockwork {
     fn read(spec: &RetrainScheduleSpec) -> Result<Self, Fate> {
-        let stalled = |reason, message| Fate { scheduled: false, stalls: true, reason, message };
-        let cron = spec.schedule.parse().map_err(|error| stalled("ScheduleInvalid", format!("spec.schedule: {error}")))?;
+        let stalled = |reason, message| Fate {
+            scheduled: false,
+            stalls: true,
+            reason,
+            message,
+        };
+        let cron = spec
+            .schedule
+            .parse()
+            .map_err(|error| stalled("ScheduleInvalid", format!("spec.schedule: {error}")))?;
         let zone = TimeZone::get(&spec.time_zone).map_err(|_| {
-            stalled("TimeZoneUnknown", format!("spec.timeZone: {:?} is not a known time zone", spec.time_zone))
+            stalled(
+                "TimeZoneUnknown",
+                format!(
+                    "spec.timeZone: {:?} is not a known time zone",
+                    spec.time_zone
+                ),
+            )
         })?;
         Ok(Self { cron, zone })
     }
@@ -120,7 +146,9 @@ impl Clockwork {
 /// Starts counting from now where the schedule is new, edited or resumed.
 fn anchor(seen: &ObservedSchedule, status: &mut RetrainScheduleStatus) {
     let spec = &seen.spec;
-    let hash = digest(&json!({"schedule": spec.schedule, "timeZone": spec.time_zone, "suspend": spec.suspend}));
+    let hash = digest(
+        &json!({"schedule": spec.schedule, "timeZone": spec.time_zone, "suspend": spec.suspend}),
+    );
     if status.anchor_hash.as_deref() != Some(&hash) || status.anchor_time.is_none() {
         status.anchor_hash = Some(hash);
         status.anchor_time = Some(stored(seen.now));
@@ -129,9 +157,15 @@ fn anchor(seen: &ObservedSchedule, status: &mut RetrainScheduleStatus) {
 
 /// The first tick that is not dealt with. It lies after the anchor even where the clock has jumped
 /// back behind it.
-fn next_tick(seen: &ObservedSchedule, clockwork: &Clockwork, status: &RetrainScheduleStatus) -> Option<Timestamp> {
+fn next_tick(
+    seen: &ObservedSchedule,
+    clockwork: &Clockwork,
+    status: &RetrainScheduleStatus,
+) -> Option<Timestamp> {
     let anchor = status.anchor_time.as_ref().map_or(seen.now, |time| time.0);
-    clockwork.cron.next_after(&clockwork.zone, anchor.max(seen.now))
+    clockwork
+        .cron
+        .next_after(&clockwork.zone, anchor.max(seen.now))
 }
 
 /// Deals with every tick since the anchor: the newest may ask, those before it were missed.
@@ -139,7 +173,10 @@ fn look_at_ticks(seen: &ObservedSchedule, clockwork: &Clockwork, plan: &mut Sche
     let Some(anchor) = plan.status.anchor_time.as_ref().map(|time| time.0) else {
         return;
     };
-    let newest = clockwork.cron.newest_until(&clockwork.zone, seen.now).filter(|tick| *tick > anchor);
+    let newest = clockwork
+        .cron
+        .newest_until(&clockwork.zone, seen.now)
+        .filter(|tick| *tick > anchor);
     let Some(tick) = newest else {
         return;
     };
@@ -155,13 +192,23 @@ fn look_at_ticks(seen: &ObservedSchedule, clockwork: &Clockwork, plan: &mut Sche
         Ok(request) => {
             record(&mut plan.status, tick, "Requested");
             plan.status.last_schedule_time = Some(stored(tick));
-            let message = format!("asked {} for the retrain of {tick}", seen.spec.model_ref.name);
-            plan.notes.push(Note { kind: NoteType::Normal, reason: "RetrainRequested", message });
+            let message = format!(
+                "asked {} for the retrain of {tick}",
+                seen.spec.model_ref.name
+            );
+            plan.notes.push(Note {
+                kind: NoteType::Normal,
+                reason: "RetrainRequested",
+                message,
+            });
             plan.request = request;
         }
         Err(reason) => {
             skip(&mut plan.status, tick, reason);
-            plan.notes.push(warning("TickSkipped", format!("nothing was asked for at {tick}: {reason}")));
+            plan.notes.push(warning(
+                "TickSkipped",
+                format!("nothing was asked for at {tick}: {reason}"),
+            ));
         }
     }
     plan.status.anchor_time = Some(stored(tick));
@@ -191,8 +238,14 @@ fn decide(seen: &ObservedSchedule, tick: Timestamp) -> Result<Option<String>, &'
         time: tick,
     };
     // Asked before, and the status was not written: what runs now may be what this tick asked for.
-    let ours = |text: &String| [false, true].iter().any(|replace| request(*replace).to_string() == *text);
-    if model.retrain_request.as_ref().is_some_and(ours) || model.last_handled_request.as_ref().is_some_and(ours) {
+    let ours = |text: &String| {
+        [false, true]
+            .iter()
+            .any(|replace| request(*replace).to_string() == *text)
+    };
+    if model.retrain_request.as_ref().is_some_and(ours)
+        || model.last_handled_request.as_ref().is_some_and(ours)
+    {
         return Ok(None);
     }
     let late = seen.now.duration_since(tick);
@@ -200,35 +253,69 @@ fn decide(seen: &ObservedSchedule, tick: Timestamp) -> Result<Option<String>, &'
         return Err("DeadlineExceeded");
     }
     match (model, seen.spec.concurrency_policy) {
-        (ObservedModel { suspended: true, .. }, _) => Err("ModelSuspended"),
-        (ObservedModel { run_active: true, .. }, ConcurrencyPolicy::Forbid) => Err("RunActive"),
+        (
+            ObservedModel {
+                suspended: true, ..
+            },
+            _,
+        ) => Err("ModelSuspended"),
+        (
+            ObservedModel {
+                run_active: true, ..
+            },
+            ConcurrencyPolicy::Forbid,
+        ) => Err("RunActive"),
         (ObservedModel { run_active, .. }, _) => Ok(Some(request(*run_active).to_string())),
     }
 }
 
 fn skip(status: &mut RetrainScheduleStatus, tick: Timestamp, reason: &str) {
-    status.last_skip = Some(SkippedTick { time: stored(tick), reason: reason.to_owned() });
+    status.last_skip = Some(SkippedTick {
+        time: stored(tick),
+        reason: reason.to_owned(),
+    });
     record(status, tick, reason);
 }
 
 fn record(status: &mut RetrainScheduleStatus, tick: Timestamp, outcome: &str) {
-    status.recent.insert(0, TickRecord { time: stored(tick), outcome: outcome.to_owned() });
+    status.recent.insert(
+        0,
+        TickRecord {
+            time: stored(tick),
+            outcome: outcome.to_owned(),
+        },
+    );
     status.recent.truncate(MAX_RECENT);
 }
 
 fn fate(seen: &ObservedSchedule, next: Option<Timestamp>) -> Fate {
-    let well = |scheduled, reason, message| Fate { scheduled, stalls: false, reason, message };
+    let well = |scheduled, reason, message| Fate {
+        scheduled,
+        stalls: false,
+        reason,
+        message,
+    };
     let model = &seen.spec.model_ref.name;
     match (next, &seen.model) {
-        _ if seen.spec.suspend => well(false, "Suspended", "suspended: asks for nothing".to_owned()),
+        _ if seen.spec.suspend => {
+            well(false, "Suspended", "suspended: asks for nothing".to_owned())
+        }
         (None, _) => Fate {
             scheduled: false,
             stalls: true,
             reason: "NeverFires",
             message: format!("spec.schedule: {:?} fits no date", seen.spec.schedule),
         },
-        (Some(_), None) => well(false, "ModelMissing", format!("there is no rankingmodel {model:?}")),
-        (Some(_), Some(_)) => well(true, "Scheduled", format!("asks {model} for a retrain at each tick")),
+        (Some(_), None) => well(
+            false,
+            "ModelMissing",
+            format!("there is no rankingmodel {model:?}"),
+        ),
+        (Some(_), Some(_)) => well(
+            true,
+            "Scheduled",
+            format!("asks {model} for a retrain at each tick"),
+        ),
     }
 }
 
@@ -240,10 +327,18 @@ fn write_conditions(seen: &ObservedSchedule, fate: &Fate, status: &mut RetrainSc
         message: message.to_owned(),
     };
     let words = (fate.reason, &*fate.message);
-    let stalled = if fate.stalls { words } else { ("NotStalled", "nothing is in the way") };
+    let stalled = if fate.stalls {
+        words
+    } else {
+        ("NotStalled", "nothing is in the way")
+    };
     // A suspended schedule does all that is asked of it.
     let ready = fate.scheduled || seen.spec.suspend && !fate.stalls;
-    for state in [state(READY, ready, words), state(SCHEDULED, fate.scheduled, words), state(STALLED, fate.stalls, stalled)] {
+    for state in [
+        state(READY, ready, words),
+        state(SCHEDULED, fate.scheduled, words),
+        state(STALLED, fate.stalls, stalled),
+    ] {
         set_condition(&mut status.conditions, state, seen.generation, seen.now);
     }
 }
@@ -254,7 +349,11 @@ fn stalled_reason(status: &RetrainScheduleStatus) -> Option<String> {
 }
 
 fn warning(reason: &'static str, message: String) -> Note {
-    Note { kind: NoteType::Warning, reason, message }
+    Note {
+        kind: NoteType::Warning,
+        reason,
+        message,
+    }
 }
 
 #[cfg(test)]

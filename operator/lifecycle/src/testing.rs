@@ -5,7 +5,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use searchop_api::{
     Candidate, Figure, HistoryEntry, Outcome, RankingModelSpec, ServedVersion, Trigger,
 };
-use searchop_contract::{Digest, Measure, Measurement, Metric, Published, Reference, TrainingReport};
+use searchop_contract::{
+    Digest, Measure, Measurement, Metric, Published, Reference, TrainingReport,
+};
 use serde_json::{Value, json};
 
 use crate::{JobRequest, Observed, ObservedServing, gate, train_hash};
@@ -20,7 +22,10 @@ pub fn time(text: &str) -> Time {
 
 /// Model and tables of a made-up version.
 pub fn digests(name: &str) -> (Digest, Digest) {
-    (Digest::of(name.as_bytes()), Digest::of(format!("{name} tables").as_bytes()))
+    (
+        Digest::of(name.as_bytes()),
+        Digest::of(format!("{name} tables").as_bytes()),
+    )
 }
 
 pub fn parse_spec(value: Value) -> RankingModelSpec {
@@ -52,14 +57,23 @@ pub fn sources_spec() -> RankingModelSpec {
 /// Candidate, reference, low, high of NDCG@10 over 400 queries.
 pub fn measurement(against: Option<Reference>, numbers: (f64, f64, f64, f64)) -> Measurement {
     Measurement {
-        measure: Measure { metric: Metric::NDCG, k: 10, against },
-        candidate: Some(numbers.0),
-        reference: against.map(|_| numbers.1),
-        low: Some(numbers.2),
-        high: Some(numbers.3),
+        measure: Measure {
+            metric: Metric::NDCG,
+            k: 10,
+            against,
+        },
+        candidate: finite(numbers.0),
+        reference: against.and_then(|_| finite(numbers.1)),
+        low: finite(numbers.2),
+        high: finite(numbers.3),
         queries: 400,
         holdout_overlap: false,
     }
+}
+
+/// JSON has no other numbers.
+fn finite(number: f64) -> Option<f64> {
+    Some(number).filter(|number| number.is_finite())
 }
 
 pub fn figure(against: Option<Reference>, numbers: (f64, f64, f64, f64)) -> Figure {
@@ -112,10 +126,22 @@ pub fn history_entry(version: i32, outcome: Outcome) -> HistoryEntry {
 pub fn report(spec: &RankingModelSpec, job: &JobRequest, name: &str, gain: f64) -> TrainingReport {
     let (digest, tables_digest) = job.evaluate_only.clone().unwrap_or_else(|| digests(name));
     let figures = |measure: Measure| {
-        let one = measurement(measure.against, (0.741, 0.741 / (1.0 + gain), gain - 0.01, gain + 0.01));
+        let one = measurement(
+            measure.against,
+            (0.741, 0.741 / (1.0 + gain), gain - 0.01, gain + 0.01),
+        );
         let alone = (Some(0.731), Some(0.751));
-        let (low, high) = if measure.against.is_some() { (one.low, one.high) } else { alone };
-        Measurement { measure, low, high, ..one }
+        let (low, high) = if measure.against.is_some() {
+            (one.low, one.high)
+        } else {
+            alone
+        };
+        Measurement {
+            measure,
+            low,
+            high,
+            ..one
+        }
     };
     TrainingReport {
         version: u32::try_from(job.version).unwrap(),
@@ -125,7 +151,10 @@ pub fn report(spec: &RankingModelSpec, job: &JobRequest, name: &str, gain: f64) 
             trained_through_time: at("2026-11-24T00:00:00Z"),
             tables_time: at("2026-11-24T00:00:00Z"),
         }),
-        measurements: gate::measures(&spec.evaluation, job.reference.is_some()).into_iter().map(figures).collect(),
+        measurements: gate::measures(&spec.evaluation, job.reference.is_some())
+            .into_iter()
+            .map(figures)
+            .collect(),
         data: None,
         failure: None,
     }

@@ -11,5 +11,8 @@ pub(crate) fn stored(instant: Timestamp) -> Time {
 
 pub(crate) fn whole_seconds(instant: Timestamp) -> Timestamp {
     let second = instant.as_nanosecond().div_euclid(1_000_000_000);
-    i64::try_from(second).ok().and_then(|second| Timestamp::from_second(second).ok()).unwrap_or(instant)
+    i64::try_from(second)
+        .ok()
+        .and_then(|second| Timestamp::from_second(second).ok())
+        .unwrap_or(instant)
 }

@@ -15,15 +15,13 @@ pub fn train_hash(spec: &RankingModelSpec) -> String {
         "synthetic": spec.data.synthetic,
         "sources": sources.map(|sources| json!({"catalog": sources.catalog, "events": sources.events})),
     });
-    format!(
-        "h1:{}",
-        digest(&json!({
-            "data": data,
-            "parameters": spec.training.parameters,
-            "holdout": spec.evaluation.holdout,
-            "baselines": spec.evaluation.baselines,
-        }))
-    )
+    let trains = json!({
+        "data": data,
+        "parameters": spec.training.parameters,
+        "holdout": spec.evaluation.holdout,
+        "baselines": spec.evaluation.baselines,
+    });
+    format!("h1:{}", hash(&trains, 16))
 }
 
 /// Hash of the settings that do not change the model but decide whether a run can succeed: memory,
@@ -43,18 +41,30 @@ pub(crate) fn settings_hash(spec: &RankingModelSpec) -> String {
     }))
 }
 
-/// The first 32 hex digits of the sha256 of the value's canonical JSON: no spaces, sorted keys.
+/// A short hash, to see an edit by: nobody gains by making two settings collide.
 pub(crate) fn digest(value: &Value) -> String {
+    hash(value, 8)
+}
+
+/// The first bytes, in hex, of the sha256 of the value's canonical JSON: no spaces, sorted keys.
+fn hash(value: &Value, bytes: usize) -> String {
     let mut text = String::new();
     canonical(value, &mut text);
-    Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(text)
+        .iter()
+        .take(bytes)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Sorted here, not by the map: whether serde_json's map sorts is another crate's choice.
 fn canonical(value: &Value, text: &mut String) {
     match value {
         Value::Object(fields) => {
-            let mut sorted: Vec<_> = fields.iter().filter(|(_, field)| !field.is_null()).collect();
+            let mut sorted: Vec<_> = fields
+                .iter()
+                .filter(|(_, field)| !field.is_null())
+                .collect();
             sorted.sort_by_key(|(name, _)| *name);
             text.push('{');
             for (name, field) in sorted {

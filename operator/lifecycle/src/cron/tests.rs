@@ -4,7 +4,8 @@ use super::*;
 use crate::testing::at;
 
 fn cron(text: &str) -> Cron {
-    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    text.parse()
+        .unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
 fn zone(name: &str) -> TimeZone {
@@ -14,10 +15,12 @@ fn zone(name: &str) -> TimeZone {
 /// The first ticks after an instant.
 fn ticks(text: &str, zone_name: &str, after: &str, count: usize) -> Vec<String> {
     let (cron, zone) = (cron(text), zone(zone_name));
-    std::iter::successors(cron.next_after(&zone, after.parse().unwrap()), |tick| cron.next_after(&zone, *tick))
-        .take(count)
-        .map(|tick| tick.to_string())
-        .collect()
+    std::iter::successors(cron.next_after(&zone, after.parse().unwrap()), |tick| {
+        cron.next_after(&zone, *tick)
+    })
+    .take(count)
+    .map(|tick| tick.to_string())
+    .collect()
 }
 
 #[test]
@@ -43,7 +46,10 @@ fn what_cannot_be_read_names_the_field() {
         ("* * * * 8", "day of week \"8\""),
         ("* * * * L", "day of week \"L\""),
         ("5-2 * * * *", "minute \"5-2\" ends before it starts"),
-        ("* * * * sat-sun", "day of week \"sat-sun\" ends before it starts"),
+        (
+            "* * * * sat-sun",
+            "day of week \"sat-sun\" ends before it starts",
+        ),
     ] {
         let error = text.parse::<Cron>().unwrap_err().to_string();
         assert!(error.contains(words), "{text}: {error}");
@@ -67,12 +73,22 @@ fn plain_days() {
         ["2026-11-29T02:00:00Z", "2026-12-06T02:00:00Z"]
     );
     // A tick is not its own successor, and a fraction of a minute changes nothing.
-    assert_eq!(ticks("* * * * *", "UTC", "2026-11-24T09:30:00Z", 1), ["2026-11-24T09:31:00Z"]);
-    assert_eq!(ticks("* * * * *", "UTC", "2026-11-24T09:30:59.5Z", 1), ["2026-11-24T09:31:00Z"]);
+    assert_eq!(
+        ticks("* * * * *", "UTC", "2026-11-24T09:30:00Z", 1),
+        ["2026-11-24T09:31:00Z"]
+    );
+    assert_eq!(
+        ticks("* * * * *", "UTC", "2026-11-24T09:30:59.5Z", 1),
+        ["2026-11-24T09:31:00Z"]
+    );
     // Both day fields restricted: either is enough.
     assert_eq!(
         ticks("0 0 13 * fri", "UTC", "2026-11-01T00:00:00Z", 3),
-        ["2026-11-06T00:00:00Z", "2026-11-13T00:00:00Z", "2026-11-20T00:00:00Z"]
+        [
+            "2026-11-06T00:00:00Z",
+            "2026-11-13T00:00:00Z",
+            "2026-11-20T00:00:00Z"
+        ]
     );
     // A field that starts with * does not restrict: both must fit.
     assert_eq!(
@@ -84,8 +100,14 @@ fn plain_days() {
         ["2104-02-29T00:00:00Z"],
         "2100 is no leap year"
     );
-    assert_eq!(ticks("0 0 30 2 *", "UTC", "2026-11-01T00:00:00Z", 1), [""; 0]);
-    assert_eq!(cron("0 0 31 4,6 *").newest_until(&TimeZone::UTC, at("2026-11-01T00:00:00Z")), None);
+    assert_eq!(
+        ticks("0 0 30 2 *", "UTC", "2026-11-01T00:00:00Z", 1),
+        [""; 0]
+    );
+    assert_eq!(
+        cron("0 0 31 4,6 *").newest_until(&TimeZone::UTC, at("2026-11-01T00:00:00Z")),
+        None
+    );
 }
 
 #[test]
@@ -97,15 +119,28 @@ fn a_skipped_local_time_happens_after_the_jump() {
     );
     assert_eq!(
         ticks("*/30 1-3 * * *", "Europe/Berlin", "2027-03-28T00:00:00Z", 4),
-        ["2027-03-28T00:30:00Z", "2027-03-28T01:00:00Z", "2027-03-28T01:30:00Z", "2027-03-28T23:00:00Z"]
+        [
+            "2027-03-28T00:30:00Z",
+            "2027-03-28T01:00:00Z",
+            "2027-03-28T01:30:00Z",
+            "2027-03-28T23:00:00Z"
+        ]
     );
     // Lord Howe jumps by half an hour: 02:00 → 02:30.
     assert_eq!(
-        ticks("15 2 * * *", "Australia/Lord_Howe", "2026-10-03T00:00:00Z", 1),
+        ticks(
+            "15 2 * * *",
+            "Australia/Lord_Howe",
+            "2026-10-03T00:00:00Z",
+            1
+        ),
         ["2026-10-03T15:30:00Z"]
     );
     // Apia left out a whole day.
-    assert_eq!(ticks("0 12 30 12 *", "Pacific/Apia", "2011-12-01T00:00:00Z", 1), ["2011-12-30T10:00:00Z"]);
+    assert_eq!(
+        ticks("0 12 30 12 *", "Pacific/Apia", "2011-12-01T00:00:00Z", 1),
+        ["2011-12-30T10:00:00Z"]
+    );
 }
 
 #[test]
@@ -116,7 +151,10 @@ fn a_repeated_local_time_happens_once_the_first_time() {
         ["2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"]
     );
     // From within the repeated hour, all of it has happened.
-    assert_eq!(ticks("*/30 2 * * *", "Europe/Berlin", "2026-10-25T01:10:00Z", 1), ["2026-10-26T01:00:00Z"]);
+    assert_eq!(
+        ticks("*/30 2 * * *", "Europe/Berlin", "2026-10-25T01:10:00Z", 1),
+        ["2026-10-26T01:00:00Z"]
+    );
     let newest = cron("* * * * *").newest_until(&zone("Europe/Berlin"), at("2026-10-25T01:10:00Z"));
     assert_eq!(newest, Some(at("2026-10-25T00:59:00Z")));
 }
@@ -128,7 +166,11 @@ fn the_newest_tick_of_ten_years_is_found_at_once() {
         let _ = cron(text).newest_until(&zone("Europe/Berlin"), at("2036-11-24T09:30:00Z"));
         let _ = cron(text).next_after(&zone("Europe/Berlin"), at("2036-11-24T09:30:00Z"));
     }
-    assert!(started.elapsed().as_millis() < 50, "{:?}", started.elapsed());
+    assert!(
+        started.elapsed().as_millis() < 50,
+        "{:?}",
+        started.elapsed()
+    );
 }
 
 /// A generator that needs no crate: the oracle's cases are the same in every run.
@@ -149,7 +191,10 @@ impl Random {
             0 | 1 => ("*".into(), (low..=high).collect()),
             2 => {
                 let step = 1 + self.below(high);
-                (format!("*/{step}"), (low..=high).step_by(step as usize).collect())
+                (
+                    format!("*/{step}"),
+                    (low..=high).step_by(step as usize).collect(),
+                )
             }
             3 => {
                 let values: BTreeSet<u64> = (0..=self.below(4)).map(|_| one(self)).collect();
@@ -160,7 +205,11 @@ impl Random {
                 let (a, b) = (one(self), one(self));
                 let (from, to) = (a.min(b), a.max(b));
                 let step = if kind == 4 { 1 } else { 1 + self.below(5) };
-                let text = if kind == 4 { format!("{from}-{to}") } else { format!("{from}-{to}/{step}") };
+                let text = if kind == 4 {
+                    format!("{from}-{to}")
+                } else {
+                    format!("{from}-{to}/{step}")
+                };
                 (text, (from..=to).step_by(step as usize).collect())
             }
         }
@@ -185,7 +234,17 @@ impl Oracle {
         let (weekday, weekdays) = random.field(0, 7);
         let weekdays = weekdays.into_iter().map(|day| day % 7).collect();
         let either = !day.starts_with('*') && !weekday.starts_with('*');
-        (format!("{minute} {hour} {day} {month} {weekday}"), Self { minutes, hours, days, months, weekdays, either })
+        (
+            format!("{minute} {hour} {day} {month} {weekday}"),
+            Self {
+                minutes,
+                hours,
+                days,
+                months,
+                weekdays,
+                either,
+            },
+        )
     }
 
     /// `local` is in minutes since 1970 on the wall clock.
@@ -197,7 +256,11 @@ impl Oracle {
         self.minutes.contains(&(minute % 60))
             && self.hours.contains(&(minute / 60))
             && self.months.contains(&month)
-            && if self.either { by_day || by_weekday } else { by_day && by_weekday }
+            && if self.either {
+                by_day || by_weekday
+            } else {
+                by_day && by_weekday
+            }
     }
 
     /// Walks the minutes of UTC with an eye on the wall clock.
@@ -230,7 +293,10 @@ fn month_and_day(mut days: i64) -> (u64, u64) {
             continue;
         }
         let february = if leap { 29 } else { 28 };
-        for (month, length) in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31].into_iter().enumerate() {
+        for (month, length) in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+            .into_iter()
+            .enumerate()
+        {
             if days < length {
                 return (month as u64 + 1, days as u64 + 1);
             }
@@ -242,12 +308,19 @@ fn month_and_day(mut days: i64) -> (u64, u64) {
 
 #[test]
 fn an_oracle_that_walks_the_minutes_agrees() {
-    let zones = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "UTC", "Asia/Kolkata"];
+    let zones = [
+        "Europe/Berlin",
+        "America/New_York",
+        "Australia/Lord_Howe",
+        "UTC",
+        "Asia/Kolkata",
+    ];
     let mut random = Random(0x5eed_1234_5678_9abc);
     let (mut cases, mut compared) = (0, 0);
     while cases < 2400 {
         let zone = zone(zones[cases % zones.len()]);
-        let year_start = at("2025-01-01T00:00:00Z") + jiff::SignedDuration::from_hours(24 * random.below(2000) as i64);
+        let year_start = at("2025-01-01T00:00:00Z")
+            + jiff::SignedDuration::from_hours(24 * random.below(2000) as i64);
         // Half of the spans lie around the next change of the clocks.
         let middle = match zone.following(year_start).next() {
             Some(change) if cases % 2 == 0 => change.timestamp(),
@@ -259,19 +332,25 @@ fn an_oracle_that_walks_the_minutes_agrees() {
         let cron = cron(&text);
         let expected = oracle.ticks(&zone, from, until);
         let minute = |minute: i64| Timestamp::from_second(minute * 60).unwrap();
-        let found: BTreeSet<i64> =
-            std::iter::successors(cron.next_after(&zone, minute(from) - jiff::SignedDuration::from_secs(1)), |tick| {
-                cron.next_after(&zone, *tick)
-            })
-            .map(|tick| tick.as_second() / 60)
-            .take_while(|tick| *tick < until)
-            .collect();
+        let found: BTreeSet<i64> = std::iter::successors(
+            cron.next_after(&zone, minute(from) - jiff::SignedDuration::from_secs(1)),
+            |tick| cron.next_after(&zone, *tick),
+        )
+        .map(|tick| tick.as_second() / 60)
+        .take_while(|tick| *tick < until)
+        .collect();
         assert_eq!(found, expected, "{text} in {zone:?} from {}", minute(from));
         for _ in 0..40 {
             let moment = from + random.below(4 * 1440) as i64;
-            let Some(expected) = expected.range(..=moment).next_back() else { continue };
+            let Some(expected) = expected.range(..=moment).next_back() else {
+                continue;
+            };
             let now = minute(moment) + jiff::SignedDuration::from_secs(random.below(60) as i64);
-            assert_eq!(cron.newest_until(&zone, now), Some(minute(*expected)), "{text} in {zone:?} at {now}");
+            assert_eq!(
+                cron.newest_until(&zone, now),
+                Some(minute(*expected)),
+                "{text} in {zone:?} at {now}"
+            );
             compared += 1;
         }
         cases += 1;

@@ -30,11 +30,22 @@ fn at_least(threshold: &str) -> GateRule {
 }
 
 fn evaluation(gates: Vec<GateRule>) -> Evaluation {
-    Evaluation { gates, ..Evaluation::default() }
+    Evaluation {
+        gates,
+        ..Evaluation::default()
+    }
 }
 
 fn verdict(gates: Vec<GateRule>, figures: &[Figure]) -> GateStatus {
-    judge(&evaluation(gates), Trial { version: 8, trigger: Trigger::Manual, has_served: true, figures })
+    judge(
+        &evaluation(gates),
+        Trial {
+            version: 8,
+            trigger: Trigger::Manual,
+            has_served: true,
+            figures,
+        },
+    )
 }
 
 /// Candidate, reference, low, high.
@@ -81,7 +92,11 @@ fn comparisons() {
             vec![against(Reference::Served, goal, margin)],
             &[figure(Some(Reference::Served), numbers)],
         );
-        assert_eq!(found.verdict, expected, "{goal:?} {margin} {numbers:?}: {}", found.rules[0].message);
+        assert_eq!(
+            found.verdict, expected,
+            "{goal:?} {margin} {numbers:?}: {}",
+            found.rules[0].message
+        );
         assert!(!found.rules[0].message.is_empty() && found.rules[0].message.len() <= 256);
     }
 }
@@ -96,7 +111,10 @@ fn thresholds() {
         ("high", 0.7, Verdict::Error),
         ("0.1", f64::NAN, Verdict::Error),
     ] {
-        let found = verdict(vec![at_least(threshold)], &[figure(None, (candidate, 0.0, 0.0, 1.0))]);
+        let found = verdict(
+            vec![at_least(threshold)],
+            &[figure(None, (candidate, 0.0, 0.0, 1.0))],
+        );
         assert_eq!(found.verdict, expected, "{threshold} {candidate}");
     }
 }
@@ -144,15 +162,36 @@ fn messages_have_the_numbers() {
 #[test]
 fn the_worst_rule_that_decides_is_the_verdict() {
     let pass = figure(None, (0.7, 0.0, 0.0, 0.0));
-    let dry = |rule: GateRule| GateRule { dry_run: true, ..rule };
-    let named = |name: &str, rule: GateRule| GateRule { name: name.into(), ..rule };
+    let dry = |rule: GateRule| GateRule {
+        dry_run: true,
+        ..rule
+    };
+    let named = |name: &str, rule: GateRule| GateRule {
+        name: name.into(),
+        ..rule
+    };
     let served_only = against(Reference::Served, Goal::Superior, "0.05");
-    let scheduled = GateRule { applies_to: vec![Trigger::Schedule], ..at_least("0.9") };
+    let scheduled = GateRule {
+        applies_to: vec![Trigger::Schedule],
+        ..at_least("0.9")
+    };
     let rows: Vec<(Vec<GateRule>, Verdict)> = vec![
-        (vec![at_least("0.6"), named("b", at_least("0.9"))], Verdict::Failed),
-        (vec![at_least("0.6"), named("b", dry(at_least("0.9")))], Verdict::Passed),
-        (vec![at_least("0.9"), named("b", served_only.clone())], Verdict::Error),
-        (vec![at_least("0.6"), named("b", scheduled.clone())], Verdict::Passed),
+        (
+            vec![at_least("0.6"), named("b", at_least("0.9"))],
+            Verdict::Failed,
+        ),
+        (
+            vec![at_least("0.6"), named("b", dry(at_least("0.9")))],
+            Verdict::Passed,
+        ),
+        (
+            vec![at_least("0.9"), named("b", served_only.clone())],
+            Verdict::Error,
+        ),
+        (
+            vec![at_least("0.6"), named("b", scheduled.clone())],
+            Verdict::Passed,
+        ),
         // No rule decides, but the candidate was measured.
         (vec![scheduled.clone()], Verdict::Passed),
         (vec![dry(at_least("0.9"))], Verdict::Passed),
@@ -169,14 +208,31 @@ fn the_worst_rule_that_decides_is_the_verdict() {
 fn the_first_version_skips_rules_against_the_served_one_and_says_so() {
     let evaluation = Evaluation::default();
     let figures = [figure(Some(Reference::Bm25), (0.741, 0.5, 0.4, 0.5))];
-    let trial = Trial { version: 1, trigger: Trigger::SpecChange, has_served: false, figures: &figures };
+    let trial = Trial {
+        version: 1,
+        trigger: Trigger::SpecChange,
+        has_served: false,
+        figures: &figures,
+    };
     let gate = judge(&evaluation, trial);
-    let verdicts: Vec<_> = gate.rules.iter().map(|rule| (&*rule.name, rule.verdict)).collect();
+    let verdicts: Vec<_> = gate
+        .rules
+        .iter()
+        .map(|rule| (&*rule.name, rule.verdict))
+        .collect();
     assert_eq!(
         verdicts,
-        [("lift", Verdict::Passed), ("better", Verdict::Skipped), ("steady", Verdict::Skipped)]
+        [
+            ("lift", Verdict::Passed),
+            ("better", Verdict::Skipped),
+            ("steady", Verdict::Skipped)
+        ]
     );
-    assert!(gate.rules[1].message.contains("no version serves yet"), "{}", gate.rules[1].message);
+    assert!(
+        gate.rules[1].message.contains("no version serves yet"),
+        "{}",
+        gate.rules[1].message
+    );
     assert_eq!(gate.verdict, Verdict::Passed);
     assert_eq!(headline(&evaluation, &figures), "NDCG@10 0.741");
     assert_eq!(headline(&evaluation, &[]), "NDCG@10 not measured");
@@ -184,17 +240,32 @@ fn the_first_version_skips_rules_against_the_served_one_and_says_so() {
 
 #[test]
 fn a_job_is_asked_for_what_the_rules_read() {
-    let measure = |against| Measure { metric: Metric::NDCG, k: 10, against };
+    let measure = |against| Measure {
+        metric: Metric::NDCG,
+        k: 10,
+        against,
+    };
     let evaluation = Evaluation::default();
     assert_eq!(
         measures(&evaluation, false),
-        [Some(Reference::Bm25), None, Some(Reference::LoggedOrder), Some(Reference::Random)].map(measure)
+        [
+            Some(Reference::Bm25),
+            None,
+            Some(Reference::LoggedOrder),
+            Some(Reference::Random)
+        ]
+        .map(measure)
     );
     assert_eq!(
         measures(&evaluation, true)[..3],
         [Some(Reference::Bm25), Some(Reference::Served), None].map(measure)
     );
-    let many = (1..=16).map(|k| GateRule { k, ..at_least("0.1") }).collect();
+    let many = (1..=16)
+        .map(|k| GateRule {
+            k,
+            ..at_least("0.1")
+        })
+        .collect();
     assert_eq!(measures(&self::evaluation(many), true).len(), 16);
 }
 
@@ -202,16 +273,39 @@ fn a_job_is_asked_for_what_the_rules_read() {
 fn an_edited_gate_knows_which_figures_it_lacks() {
     let candidate = Candidate {
         confidence: "0.95".into(),
-        figures: vec![figure(None, (0.7, 0.0, 0.0, 0.0)), figure(Some(Reference::Served), (0.7, 0.6, 0.1, 0.2))],
+        figures: vec![
+            figure(None, (0.7, 0.0, 0.0, 0.0)),
+            figure(Some(Reference::Served), (0.7, 0.6, 0.1, 0.2)),
+        ],
         ..crate::testing::candidate("v8")
     };
     let missing = |rules, served| missing_measures(&evaluation(rules), &candidate, served);
     let served = against(Reference::Served, Goal::Superior, "0.05");
     assert_eq!(missing(vec![at_least("0.3"), served.clone()], true), []);
-    assert_eq!(missing(vec![against(Reference::Bm25, Goal::Superior, "0")], true).len(), 1);
-    assert_eq!(missing(vec![GateRule { k: 5, ..at_least("0.3") }], true).len(), 1);
-    let other = Evaluation { confidence: "0.9".into(), ..evaluation(vec![at_least("0.3"), served]) };
-    assert_eq!(missing_measures(&other, &candidate, true).len(), 1, "bounds hold for one confidence");
+    assert_eq!(
+        missing(vec![against(Reference::Bm25, Goal::Superior, "0")], true).len(),
+        1
+    );
+    assert_eq!(
+        missing(
+            vec![GateRule {
+                k: 5,
+                ..at_least("0.3")
+            }],
+            true
+        )
+        .len(),
+        1
+    );
+    let other = Evaluation {
+        confidence: "0.9".into(),
+        ..evaluation(vec![at_least("0.3"), served])
+    };
+    assert_eq!(
+        missing_measures(&other, &candidate, true).len(),
+        1,
+        "bounds hold for one confidence"
+    );
     assert_eq!(missing_measures(&other, &candidate, false), []);
 }
 

@@ -15,9 +15,14 @@ use crate::testing::{at, fresh, synthetic_spec};
 fn render(plan: &Plan) -> String {
     let mut lines = vec![format!("facts changed: {}", plan.facts_changed)];
     let status = &plan.status;
-    let version = |served: &searchop_api::ServedVersion| format!("{} {}", served.name, served.headline_metric);
+    let version = |served: &searchop_api::ServedVersion| {
+        format!("{} {}", served.name, served.headline_metric)
+    };
     lines.push(format!("served: {:?}", status.served.as_ref().map(version)));
-    lines.push(format!("previous: {:?}", status.previous.as_ref().map(version)));
+    lines.push(format!(
+        "previous: {:?}",
+        status.previous.as_ref().map(version)
+    ));
     if let Some(run) = &status.run {
         lines.push(format!(
             "run: v{} {} evaluation {} attempt {} candidate {} {:?} {:?} {:?}",
@@ -33,13 +38,23 @@ fn render(plan: &Plan) -> String {
     }
     if let Some(gate) = &status.gate {
         lines.push(format!("gate: v{} {:?}", gate.version, gate.verdict));
-        lines.extend(gate.rules.iter().map(|rule| format!("  {} {:?}: {}", rule.name, rule.verdict, rule.message)));
+        lines.extend(
+            gate.rules
+                .iter()
+                .map(|rule| format!("  {} {:?}: {}", rule.name, rule.verdict, rule.message)),
+        );
     }
     for entry in &status.history {
-        lines.push(format!("history: v{} {:?} {:?}", entry.version, entry.outcome, entry.reason));
+        lines.push(format!(
+            "history: v{} {:?} {:?}",
+            entry.version, entry.outcome, entry.reason
+        ));
     }
     for found in &status.conditions {
-        lines.push(format!("{}={} {}: {}", found.type_, found.status, found.reason, found.message));
+        lines.push(format!(
+            "{}={} {}: {}",
+            found.type_, found.status, found.reason, found.message
+        ));
     }
     for action in &plan.actions {
         lines.push(match action {
@@ -50,23 +65,38 @@ fn render(plan: &Plan) -> String {
                 job.evaluate_only.is_some(),
                 job.keep.len()
             ),
-            Action::Serve { version, digest, .. } => format!("do: Serve v{version} {}", digest.short()),
+            Action::Serve {
+                version, digest, ..
+            } => format!("do: Serve v{version} {}", digest.short()),
             other => format!("do: {other:?}"),
         });
     }
-    lines.extend(plan.notes.iter().map(|note| format!("note: {:?} {}: {}", note.kind, note.reason, note.message)));
-    lines.push(format!("wake at: {:?}", plan.wake_at.map(|time| time.to_string())));
+    lines.extend(
+        plan.notes
+            .iter()
+            .map(|note| format!("note: {:?} {}: {}", note.kind, note.reason, note.message)),
+    );
+    lines.push(format!(
+        "wake at: {:?}",
+        plan.wake_at.map(|time| time.to_string())
+    ));
     lines.join("\n")
 }
 
 fn edited(spec: &RankingModelSpec, pointer: &str, value: serde_json::Value) -> RankingModelSpec {
     let mut json = serde_json::to_value(spec).unwrap();
-    *json.pointer_mut(pointer).unwrap_or_else(|| panic!("{pointer}")) = value;
+    *json
+        .pointer_mut(pointer)
+        .unwrap_or_else(|| panic!("{pointer}")) = value;
     serde_json::from_value(json).unwrap()
 }
 
 fn with_leaves(leaves: i32) -> RankingModelSpec {
-    edited(&synthetic_spec(), "/training/parameters/numLeaves", json!(leaves))
+    edited(
+        &synthetic_spec(),
+        "/training/parameters/numLeaves",
+        json!(leaves),
+    )
 }
 
 fn gates(spec: &RankingModelSpec, gates: serde_json::Value) -> RankingModelSpec {
@@ -76,7 +106,10 @@ fn gates(spec: &RankingModelSpec, gates: serde_json::Value) -> RankingModelSpec 
 /// v1 serves, all is quiet.
 fn serving() -> World {
     let mut world = World::new(synthetic_spec());
-    world.run_to_its_end(End::Report { name: "one", gain: 0.2 });
+    world.run_to_its_end(End::Report {
+        name: "one",
+        gain: 0.2,
+    });
     assert_eq!(world.served(), Some(1));
     world
 }
@@ -85,7 +118,10 @@ fn serving() -> World {
 fn refused() -> World {
     let mut world = serving();
     world.edit(with_leaves(15));
-    world.run_to_its_end(End::Report { name: "two", gain: 0.014 });
+    world.run_to_its_end(End::Report {
+        name: "two",
+        gain: 0.014,
+    });
     world
 }
 
@@ -116,7 +152,10 @@ fn a_report_is_stored_then_judged_then_rolled_out_then_promoted() {
     let mut world = serving();
     world.edit(with_leaves(15));
     world.settle_facts();
-    world.end_job(End::Report { name: "two", gain: 0.2 });
+    world.end_job(End::Report {
+        name: "two",
+        gain: 0.2,
+    });
     insta::assert_snapshot!("reported", render(&world.pass()));
     insta::assert_snapshot!("gate_passed", render(&world.pass()));
     insta::assert_snapshot!("rolling_out", render(&world.pass()));
@@ -130,14 +169,20 @@ fn a_refused_spec_change_stalls_with_numbers() {
     let mut world = refused();
     insta::assert_snapshot!("spec_change_refused", render(&world.pass()));
     assert_eq!(world.served(), Some(1));
-    assert_eq!(world.started, 2, "a refused run is not tried again by itself");
+    assert_eq!(
+        world.started, 2,
+        "a refused run is not tried again by itself"
+    );
 }
 
 #[test]
 fn a_refused_scheduled_retrain_leaves_ready_true() {
     let mut world = serving();
     world.ask("Schedule/nightly", "2026-11-24T10:00:00Z");
-    world.run_to_its_end(End::Report { name: "two", gain: -0.2 });
+    world.run_to_its_end(End::Report {
+        name: "two",
+        gain: -0.2,
+    });
     insta::assert_snapshot!("scheduled_refused", render(&world.pass()));
 }
 
@@ -146,7 +191,10 @@ fn the_same_bytes_are_unchanged() {
     let mut world = serving();
     world.ask("Manual/ada", "2026-11-24T10:00:00Z");
     world.settle_facts();
-    world.end_job(End::Report { name: "one", gain: 0.0 });
+    world.end_job(End::Report {
+        name: "one",
+        gain: 0.0,
+    });
     world.pass();
     insta::assert_snapshot!("unchanged", render(&world.pass()));
     world.settle_facts();
@@ -157,7 +205,10 @@ fn the_same_bytes_are_unchanged() {
 fn settings_that_change_no_byte_become_the_served_ones() {
     let mut world = serving();
     world.edit(with_leaves(15));
-    world.run_to_its_end(End::Report { name: "one", gain: 0.0 });
+    world.run_to_its_end(End::Report {
+        name: "one",
+        gain: 0.0,
+    });
     assert!(world.is_true("Ready"), "{}", render(&world.pass()));
     assert_eq!(world.started, 2);
 }
@@ -166,7 +217,10 @@ fn settings_that_change_no_byte_become_the_served_ones() {
 fn bad_data_stall_a_first_version_with_the_trainers_words() {
     let mut world = World::new(synthetic_spec());
     world.settle_facts();
-    world.end_job(End::Fail(FailureReason::DataInvalid, "events.csv: line 17, column \"position\": \"abc\" is not a number"));
+    world.end_job(End::Fail(
+        FailureReason::DataInvalid,
+        "events.csv: line 17, column \"position\": \"abc\" is not a number",
+    ));
     world.settle_facts();
     insta::assert_snapshot!("data_invalid", render(&world.pass()));
 }
@@ -175,12 +229,22 @@ fn bad_data_stall_a_first_version_with_the_trainers_words() {
 fn more_memory_is_another_try_and_another_gate_is_not() {
     let mut world = World::new(synthetic_spec());
     world.settle_facts();
-    world.end_job(End::Fail(FailureReason::OOMKilled, "the trainer met its limit of 512Mi"));
+    world.end_job(End::Fail(
+        FailureReason::OOMKilled,
+        "the trainer met its limit of 512Mi",
+    ));
     world.settle_facts();
-    world.edit(gates(&synthetic_spec(), json!([{"name": "floor", "metric": "NDCG", "threshold": "0.1"}])));
+    world.edit(gates(
+        &synthetic_spec(),
+        json!([{"name": "floor", "metric": "NDCG", "threshold": "0.1"}]),
+    ));
     world.settle_facts();
     assert_eq!((world.started, world.is_true("Stalled")), (1, true));
-    world.edit(edited(&synthetic_spec(), "/training/resources", json!({"limits": {"memory": "1Gi"}})));
+    world.edit(edited(
+        &synthetic_spec(),
+        "/training/resources",
+        json!({"limits": {"memory": "1Gi"}}),
+    ));
     world.settle_facts();
     assert_eq!((world.started, world.is_true("Stalled")), (2, false));
 }
@@ -201,7 +265,10 @@ fn a_spec_that_changes_during_a_rollout_waits_for_its_end() {
     let mut world = serving();
     world.edit(with_leaves(15));
     world.settle_facts();
-    world.end_job(End::Report { name: "two", gain: 0.2 });
+    world.end_job(End::Report {
+        name: "two",
+        gain: 0.2,
+    });
     world.settle_facts();
     world.edit(with_leaves(7));
     world.settle_facts();
@@ -216,7 +283,10 @@ fn a_rollout_that_gets_stuck_goes_back_to_the_old_version() {
     let mut world = serving();
     world.edit(with_leaves(15));
     world.settle_facts();
-    world.end_job(End::Report { name: "two", gain: 0.2 });
+    world.end_job(End::Report {
+        name: "two",
+        gain: 0.2,
+    });
     world.settle_facts();
     world.jam_pods("pod products-1: exit code 3: model.bst: sha256 differs");
     insta::assert_snapshot!("rollout_failed", render(&world.pass()));
@@ -226,7 +296,11 @@ fn a_rollout_that_gets_stuck_goes_back_to_the_old_version() {
     assert!(world.is_true("Serving") && world.is_true("Stalled"));
     assert_eq!(world.served(), Some(1));
     // More memory for the pods is another rollout, not another training.
-    let spec = edited(&with_leaves(15), "/serving/resources", json!({"limits": {"memory": "1Gi"}}));
+    let spec = edited(
+        &with_leaves(15),
+        "/serving/resources",
+        json!({"limits": {"memory": "1Gi"}}),
+    );
     world.edit(spec);
     world.settle_facts();
     world.settle_pods();
@@ -256,23 +330,32 @@ fn a_gate_that_reads_other_figures_has_them_measured() {
     insta::assert_snapshot!("measured_again", render(&world.pass()));
     insta::assert_snapshot!("evaluate_only_job", render(&world.pass()));
     assert_eq!(world.active_jobs(), ["products-train-v2-e1"]);
-    world.run_to_its_end(End::Report { name: "ignored", gain: 0.1 });
+    world.run_to_its_end(End::Report {
+        name: "ignored",
+        gain: 0.1,
+    });
     assert_eq!(world.served(), Some(2));
 }
 
 #[test]
 fn what_serves_keeps_serving_under_rules_that_it_would_not_pass() {
     let mut world = serving();
-    world.edit(gates(&synthetic_spec(), json!([{"name": "floor", "metric": "NDCG", "threshold": "0.9"}])));
+    world.edit(gates(
+        &synthetic_spec(),
+        json!([{"name": "floor", "metric": "NDCG", "threshold": "0.9"}]),
+    ));
     insta::assert_snapshot!("rules_changed_under_served", render(&world.pass()));
     world.settle_facts();
-    assert_eq!((world.served(), world.started, world.is_true("Ready")), (Some(1), 1, true));
+    assert_eq!(
+        (world.served(), world.started, world.is_true("Ready")),
+        (Some(1), 1, true)
+    );
 }
 
 #[test]
 fn a_lost_report_is_fetched_by_running_again_and_not_for_ever() {
     let mut world = World::new(synthetic_spec());
-    for attempt in 0..=crate::run::MAX_ATTEMPTS {
+    for attempt in 0..=crate::training::MAX_ATTEMPTS {
         world.settle_facts();
         assert_eq!(world.seen.status.run.as_ref().unwrap().attempt, attempt);
         world.end_job(End::LoseReport);
@@ -292,7 +375,10 @@ fn a_figure_that_the_trainer_left_out_is_an_error_not_another_job() {
     world.settle_facts();
     let gate = world.seen.status.gate.as_ref().unwrap();
     assert_eq!(gate.verdict, Verdict::Error);
-    assert_eq!((world.started, world.served(), world.is_true("Stalled")), (1, None, true));
+    assert_eq!(
+        (world.started, world.served(), world.is_true("Stalled")),
+        (1, None, true)
+    );
 }
 
 #[test]
@@ -300,17 +386,32 @@ fn a_later_request_waits_and_the_latest_wins() {
     let mut world = serving();
     world.ask("Manual/ada", "2026-11-24T10:00:00Z");
     world.settle_facts();
-    assert_eq!(world.seen.status.run.as_ref().unwrap().trigger, Trigger::Manual);
+    assert_eq!(
+        world.seen.status.run.as_ref().unwrap().trigger,
+        Trigger::Manual
+    );
     world.ask("Schedule/nightly", "2026-11-24T10:10:00Z");
     world.ask("Schedule/nightly", "2026-11-24T10:20:00Z");
     world.settle_facts();
     assert_eq!(world.started, 2);
-    world.run_to_its_end(End::Report { name: "two", gain: 0.2 });
+    world.run_to_its_end(End::Report {
+        name: "two",
+        gain: 0.2,
+    });
     let run = world.seen.status.run.as_ref().unwrap();
-    assert_eq!((world.started, run.version, run.trigger), (3, 3, Trigger::Schedule));
-    assert_eq!(run.request_token.as_deref(), Some("Schedule/nightly/2026-11-24T10:20:00Z"));
+    assert_eq!(
+        (world.started, run.version, run.trigger),
+        (3, 3, Trigger::Schedule)
+    );
+    assert_eq!(
+        run.request_token.as_deref(),
+        Some("Schedule/nightly/2026-11-24T10:20:00Z")
+    );
     // Removing or repeating it does nothing.
-    world.run_to_its_end(End::Report { name: "three", gain: 0.2 });
+    world.run_to_its_end(End::Report {
+        name: "three",
+        gain: 0.2,
+    });
     world.seen.retrain_request = None;
     world.settle_facts();
     world.ask("Schedule/nightly", "2026-11-24T10:20:00Z");
@@ -326,17 +427,27 @@ fn a_request_may_replace_the_run_that_is_under_way() {
     world.ask("Schedule/nightly!replace", "2026-11-24T10:10:00Z");
     world.settle_facts();
     assert_eq!(world.active_jobs(), ["products-train-v3"]);
-    assert_eq!(world.seen.status.history[0].reason.as_deref(), Some("Replaced"));
+    assert_eq!(
+        world.seen.status.history[0].reason.as_deref(),
+        Some("Replaced")
+    );
 }
 
 #[test]
 fn a_request_for_settings_that_were_refused_is_judged_as_a_change_of_the_spec() {
     let mut world = refused();
     world.ask("Schedule/nightly", "2026-11-24T10:00:00Z");
-    world.run_to_its_end(End::Report { name: "two again", gain: 0.014 });
+    world.run_to_its_end(End::Report {
+        name: "two again",
+        gain: 0.014,
+    });
     let run = world.seen.status.run.as_ref().unwrap();
     assert_eq!((run.version, run.trigger), (3, Trigger::SpecChange));
-    assert_eq!(world.served(), Some(1), "a change that lost must not slip through with the schedule");
+    assert_eq!(
+        world.served(),
+        Some(1),
+        "a change that lost must not slip through with the schedule"
+    );
 }
 
 #[test]
@@ -357,7 +468,10 @@ fn suspend_starts_nothing_and_lets_a_run_end() {
     let mut suspended = synthetic_spec();
     suspended.suspend = true;
     world.edit(suspended.clone());
-    world.run_to_its_end(End::Report { name: "one", gain: 0.2 });
+    world.run_to_its_end(End::Report {
+        name: "one",
+        gain: 0.2,
+    });
     assert_eq!(world.served(), Some(1));
     world.ask("Manual/ada", "2026-11-24T10:00:00Z");
     let mut other = with_leaves(15);
@@ -370,7 +484,10 @@ fn suspend_starts_nothing_and_lets_a_run_end() {
     world.edit(with_leaves(15));
     world.settle_facts();
     assert_eq!(world.started, 2);
-    world.run_to_its_end(End::Report { name: "two", gain: 0.2 });
+    world.run_to_its_end(End::Report {
+        name: "two",
+        gain: 0.2,
+    });
     assert_eq!((world.started, world.served()), (2, Some(2)));
 }
 
@@ -394,7 +511,11 @@ fn pods_that_come_and_go_with_the_load_do_not_make_ready_flap() {
     world.pass();
     assert!(world.is_true("Ready"));
     // For a new generation they are part of reaching it.
-    world.edit(edited(&synthetic_spec(), "/serving/maxCandidates", json!(10)));
+    world.edit(edited(
+        &synthetic_spec(),
+        "/serving/maxCandidates",
+        json!(10),
+    ));
     world.seen.serving.settled = false;
     world.pass();
     assert!(!world.is_true("Ready") && world.is_true("Reconciling") && world.is_true("Serving"));
@@ -408,5 +529,12 @@ fn a_status_that_somebody_broke_serves_and_trains_nothing_wrong() {
     let mut world = serving();
     world.seen.status.served.as_mut().unwrap().digest = "sha256:nonsense".into();
     let plan = plan(&world.seen);
-    assert!(!plan.actions.iter().any(|action| matches!(action, Action::Serve { .. })), "{:?}", plan.actions);
+    assert!(
+        !plan
+            .actions
+            .iter()
+            .any(|action| matches!(action, Action::Serve { .. })),
+        "{:?}",
+        plan.actions
+    );
 }

@@ -8,7 +8,8 @@ fn hourly(now: &str) -> ObservedSchedule {
     ObservedSchedule {
         name: "hourly".into(),
         generation: 1,
-        spec: from_value(json!({"modelRef": {"name": "products"}, "schedule": "0 * * * *"})).unwrap(),
+        spec: from_value(json!({"modelRef": {"name": "products"}, "schedule": "0 * * * *"}))
+            .unwrap(),
         status: RetrainScheduleStatus::default(),
         model: Some(ObservedModel::default()),
         now: at(now),
@@ -21,12 +22,24 @@ fn pass(seen: &mut ObservedSchedule, now: &str) -> SchedulePlan {
     let plan = plan_schedule(seen);
     seen.status = plan.status.clone();
     let again = plan_schedule(seen);
-    assert_eq!(again, SchedulePlan { request: None, notes: vec![], ..plan.clone() }, "no fixed point");
+    assert_eq!(
+        again,
+        SchedulePlan {
+            request: None,
+            notes: vec![],
+            ..plan.clone()
+        },
+        "no fixed point"
+    );
     plan
 }
 
 fn recent(plan: &SchedulePlan) -> Vec<(String, &str)> {
-    plan.status.recent.iter().map(|tick| (tick.time.0.to_string(), &*tick.outcome)).collect()
+    plan.status
+        .recent
+        .iter()
+        .map(|tick| (tick.time.0.to_string(), &*tick.outcome))
+        .collect()
 }
 
 fn condition<'a>(plan: &'a SchedulePlan, type_: &str) -> (&'a str, &'a str) {
@@ -40,11 +53,23 @@ fn a_new_schedule_fires_for_no_past_tick_and_then_at_each() {
     let plan = pass(&mut seen, "2026-11-24T09:30:00Z");
     assert_eq!(plan.request, None);
     assert_eq!(plan.wake_at, Some(at("2026-11-24T10:00:00Z")));
-    assert_eq!((condition(&plan, READY), condition(&plan, SCHEDULED)), (("True", "Scheduled"), ("True", "Scheduled")));
+    assert_eq!(
+        (condition(&plan, READY), condition(&plan, SCHEDULED)),
+        (("True", "Scheduled"), ("True", "Scheduled"))
+    );
     let plan = pass(&mut seen, "2026-11-24T10:00:02.7Z");
-    assert_eq!(plan.request.as_deref(), Some("Schedule/hourly/2026-11-24T10:00:00Z"));
-    assert_eq!(recent(&plan), [("2026-11-24T10:00:00Z".to_owned(), "Requested")]);
-    assert_eq!(plan.status.last_schedule_time, Some(stored(at("2026-11-24T10:00:00Z"))));
+    assert_eq!(
+        plan.request.as_deref(),
+        Some("Schedule/hourly/2026-11-24T10:00:00Z")
+    );
+    assert_eq!(
+        recent(&plan),
+        [("2026-11-24T10:00:00Z".to_owned(), "Requested")]
+    );
+    assert_eq!(
+        plan.status.last_schedule_time,
+        Some(stored(at("2026-11-24T10:00:00Z")))
+    );
     assert_eq!(plan.wake_at, Some(at("2026-11-24T11:00:00Z")));
     assert_eq!(pass(&mut seen, "2026-11-24T10:59:59Z").request, None);
 }
@@ -54,7 +79,10 @@ fn of_missed_ticks_only_the_newest_runs_and_only_inside_the_deadline() {
     let mut seen = hourly("2026-11-24T09:30:00Z");
     pass(&mut seen, "2026-11-24T09:30:00Z");
     let plan = pass(&mut seen, "2026-11-24T12:20:00Z");
-    assert_eq!(plan.request.as_deref(), Some("Schedule/hourly/2026-11-24T12:00:00Z"));
+    assert_eq!(
+        plan.request.as_deref(),
+        Some("Schedule/hourly/2026-11-24T12:00:00Z")
+    );
     assert_eq!(
         recent(&plan),
         [
@@ -63,16 +91,31 @@ fn of_missed_ticks_only_the_newest_runs_and_only_inside_the_deadline() {
             ("2026-11-24T10:00:00Z".to_owned(), "Missed"),
         ]
     );
-    assert_eq!(plan.notes.iter().map(|note| note.reason).collect::<Vec<_>>(), ["TicksMissed", "RetrainRequested"]);
+    assert_eq!(
+        plan.notes
+            .iter()
+            .map(|note| note.reason)
+            .collect::<Vec<_>>(),
+        ["TicksMissed", "RetrainRequested"]
+    );
     seen.spec.starting_deadline_seconds = 600;
     let plan = pass(&mut seen, "2026-11-24T13:10:01Z");
     assert_eq!(plan.request, None);
-    assert_eq!(plan.status.last_skip.as_ref().unwrap().reason, "DeadlineExceeded");
+    assert_eq!(
+        plan.status.last_skip.as_ref().unwrap().reason,
+        "DeadlineExceeded"
+    );
     let plan = pass(&mut seen, "2026-11-24T14:10:00Z");
-    assert!(plan.request.is_some(), "ten minutes late is inside ten minutes");
+    assert!(
+        plan.request.is_some(),
+        "ten minutes late is inside ten minutes"
+    );
     // Ten years later: one tick, the last twenty remembered.
     let plan = pass(&mut seen, "2036-11-24T14:00:05Z");
-    assert_eq!(plan.request.as_deref(), Some("Schedule/hourly/2036-11-24T14:00:00Z"));
+    assert_eq!(
+        plan.request.as_deref(),
+        Some("Schedule/hourly/2036-11-24T14:00:00Z")
+    );
     assert_eq!(plan.status.recent.len(), 20);
 }
 
@@ -81,14 +124,35 @@ fn why_a_tick_asks_for_nothing() {
     let model = ObservedModel::default();
     for (model, policy, expected) in [
         (None, ConcurrencyPolicy::Forbid, Err("ModelMissing")),
-        (Some(ObservedModel { suspended: true, ..model.clone() }), ConcurrencyPolicy::Replace, Err("ModelSuspended")),
-        (Some(ObservedModel { run_active: true, ..model.clone() }), ConcurrencyPolicy::Forbid, Err("RunActive")),
         (
-            Some(ObservedModel { run_active: true, ..model.clone() }),
+            Some(ObservedModel {
+                suspended: true,
+                ..model.clone()
+            }),
+            ConcurrencyPolicy::Replace,
+            Err("ModelSuspended"),
+        ),
+        (
+            Some(ObservedModel {
+                run_active: true,
+                ..model.clone()
+            }),
+            ConcurrencyPolicy::Forbid,
+            Err("RunActive"),
+        ),
+        (
+            Some(ObservedModel {
+                run_active: true,
+                ..model.clone()
+            }),
             ConcurrencyPolicy::Replace,
             Ok("Schedule/hourly!replace/2026-11-24T10:00:00Z"),
         ),
-        (Some(model), ConcurrencyPolicy::Replace, Ok("Schedule/hourly/2026-11-24T10:00:00Z")),
+        (
+            Some(model),
+            ConcurrencyPolicy::Replace,
+            Ok("Schedule/hourly/2026-11-24T10:00:00Z"),
+        ),
     ] {
         let mut seen = hourly("2026-11-24T09:30:00Z");
         seen.spec.concurrency_policy = policy;
@@ -96,7 +160,10 @@ fn why_a_tick_asks_for_nothing() {
         pass(&mut seen, "2026-11-24T09:30:00Z");
         let plan = pass(&mut seen, "2026-11-24T10:00:00Z");
         assert_eq!(plan.request.as_deref(), expected.ok());
-        assert_eq!(plan.status.last_skip.as_ref().map(|skip| &*skip.reason), expected.err());
+        assert_eq!(
+            plan.status.last_skip.as_ref().map(|skip| &*skip.reason),
+            expected.err()
+        );
     }
 }
 
@@ -106,14 +173,31 @@ fn a_request_that_was_written_before_a_crash_counts_as_made() {
     pass(&mut seen, "2026-11-24T09:30:00Z");
     let token = "Schedule/hourly/2026-11-24T10:00:00Z".to_owned();
     for model in [
-        ObservedModel { retrain_request: Some(token.clone()), ..Default::default() },
-        ObservedModel { retrain_request: Some(token.clone()), run_active: true, ..Default::default() },
-        ObservedModel { last_handled_request: Some(token.clone()), run_active: true, ..Default::default() },
+        ObservedModel {
+            retrain_request: Some(token.clone()),
+            ..Default::default()
+        },
+        ObservedModel {
+            retrain_request: Some(token.clone()),
+            run_active: true,
+            ..Default::default()
+        },
+        ObservedModel {
+            last_handled_request: Some(token.clone()),
+            run_active: true,
+            ..Default::default()
+        },
     ] {
-        let mut seen = ObservedSchedule { model: Some(model), ..seen.clone() };
+        let mut seen = ObservedSchedule {
+            model: Some(model),
+            ..seen.clone()
+        };
         let plan = pass(&mut seen, "2026-11-24T10:00:30Z");
         assert_eq!(plan.request, None);
-        assert_eq!(recent(&plan), [("2026-11-24T10:00:00Z".to_owned(), "Requested")]);
+        assert_eq!(
+            recent(&plan),
+            [("2026-11-24T10:00:00Z".to_owned(), "Requested")]
+        );
     }
 }
 
@@ -123,18 +207,33 @@ fn edits_and_resumes_never_fire_for_the_past() {
     pass(&mut seen, "2026-11-24T09:30:00Z");
     seen.spec.schedule = "45 * * * *".into();
     let plan = pass(&mut seen, "2026-11-24T09:50:00Z");
-    assert_eq!((plan.request, plan.wake_at), (None, Some(at("2026-11-24T10:45:00Z"))));
+    assert_eq!(
+        (plan.request, plan.wake_at),
+        (None, Some(at("2026-11-24T10:45:00Z")))
+    );
     seen.spec.suspend = true;
     let plan = pass(&mut seen, "2026-11-24T10:40:00Z");
-    assert_eq!((plan.wake_at, plan.status.next_schedule_time.clone()), (None, None));
-    assert_eq!((condition(&plan, READY), condition(&plan, SCHEDULED)), (("True", "Suspended"), ("False", "Suspended")));
+    assert_eq!(
+        (plan.wake_at, plan.status.next_schedule_time.clone()),
+        (None, None)
+    );
+    assert_eq!(
+        (condition(&plan, READY), condition(&plan, SCHEDULED)),
+        (("True", "Suspended"), ("False", "Suspended"))
+    );
     assert_eq!(pass(&mut seen, "2026-11-24T11:46:00Z").request, None);
     seen.spec.suspend = false;
     let plan = pass(&mut seen, "2026-11-24T12:50:00Z");
-    assert_eq!((plan.request, plan.wake_at), (None, Some(at("2026-11-24T13:45:00Z"))));
+    assert_eq!(
+        (plan.request, plan.wake_at),
+        (None, Some(at("2026-11-24T13:45:00Z")))
+    );
     seen.spec.time_zone = "Asia/Kolkata".into();
     let plan = pass(&mut seen, "2026-11-24T13:46:00Z");
-    assert_eq!((plan.request, plan.wake_at), (None, Some(at("2026-11-24T14:15:00Z"))));
+    assert_eq!(
+        (plan.request, plan.wake_at),
+        (None, Some(at("2026-11-24T14:15:00Z")))
+    );
 }
 
 #[test]
@@ -143,7 +242,10 @@ fn a_clock_that_jumps_back_repeats_nothing() {
     pass(&mut seen, "2026-11-24T09:30:00Z");
     assert!(pass(&mut seen, "2026-11-24T10:00:00Z").request.is_some());
     let plan = pass(&mut seen, "2026-11-24T09:55:00Z");
-    assert_eq!((plan.request, plan.wake_at), (None, Some(at("2026-11-24T11:00:00Z"))));
+    assert_eq!(
+        (plan.request, plan.wake_at),
+        (None, Some(at("2026-11-24T11:00:00Z")))
+    );
     assert_eq!(pass(&mut seen, "2026-11-24T10:00:00Z").request, None);
     assert!(pass(&mut seen, "2026-11-24T11:00:00Z").request.is_some());
 }
@@ -151,16 +253,38 @@ fn a_clock_that_jumps_back_repeats_nothing() {
 #[test]
 fn what_can_never_run_is_stalled_and_told_once() {
     for (schedule, zone, reason, words) in [
-        ("5-2 * * * *", "UTC", "ScheduleInvalid", "minute \"5-2\" ends before it starts"),
-        ("0 0 30 2 *", "UTC", "NeverFires", "\"0 0 30 2 *\" fits no date"),
-        ("0 2 * * 0", "Europe/Atlantis", "TimeZoneUnknown", "\"Europe/Atlantis\""),
+        (
+            "5-2 * * * *",
+            "UTC",
+            "ScheduleInvalid",
+            "minute \"5-2\" ends before it starts",
+        ),
+        (
+            "0 0 30 2 *",
+            "UTC",
+            "NeverFires",
+            "\"0 0 30 2 *\" fits no date",
+        ),
+        (
+            "0 2 * * 0",
+            "Europe/Atlantis",
+            "TimeZoneUnknown",
+            "\"Europe/Atlantis\"",
+        ),
     ] {
         let mut seen = hourly("2026-11-24T09:30:00Z");
         seen.spec.schedule = schedule.into();
         seen.spec.time_zone = zone.into();
         let plan = pass(&mut seen, "2026-11-24T09:30:00Z");
-        assert_eq!((condition(&plan, STALLED), condition(&plan, READY)), (("True", reason), ("False", reason)));
-        assert!(plan.notes[0].message.contains(words), "{}", plan.notes[0].message);
+        assert_eq!(
+            (condition(&plan, STALLED), condition(&plan, READY)),
+            (("True", reason), ("False", reason))
+        );
+        assert!(
+            plan.notes[0].message.contains(words),
+            "{}",
+            plan.notes[0].message
+        );
         assert_eq!(plan.wake_at, None);
         assert_eq!(pass(&mut seen, "2026-11-24T10:30:00Z").notes, []);
     }

@@ -18,21 +18,49 @@ fn table() -> Vec<(&'static str, Value, Effect)> {
         ("/data/synthetic/events", json!(6000), Trains),
         ("/data/synthetic/seed", json!(7), Trains),
         ("/data/synthetic/windowDays", json!(60), Trains),
-        ("/data/sources/catalog/uri", json!("s3://shop/other.parquet"), Trains),
+        (
+            "/data/sources/catalog/uri",
+            json!("s3://shop/other.parquet"),
+            Trains,
+        ),
         ("/data/sources/catalog/idField", json!("sku"), Trains),
-        ("/data/sources/events/uri", json!("s3://shop/other/*.parquet"), Trains),
+        (
+            "/data/sources/events/uri",
+            json!("s3://shop/other/*.parquet"),
+            Trains,
+        ),
         ("/data/sources/events/windowDays", json!(30), Trains),
-        ("/data/sources/credentialsSecretRef/name", json!("other"), RetriesAFailure),
+        (
+            "/data/sources/credentialsSecretRef/name",
+            json!("other"),
+            RetriesAFailure,
+        ),
         ("/training/parameters/numIterations", json!(50), Trains),
         ("/training/parameters/learningRate", json!("0.05"), Trains),
         ("/training/parameters/numLeaves", json!(15), Trains),
         ("/training/parameters/minDataInLeaf", json!(5), Trains),
         ("/training/parameters/seed", json!(1), Trains),
-        ("/training/resources/limits/memory", json!("3Gi"), RetriesAFailure),
+        (
+            "/training/resources/limits/memory",
+            json!("3Gi"),
+            RetriesAFailure,
+        ),
         ("/training/resources/limits/cpu", json!(4), RetriesAFailure),
-        ("/training/resources/requests/memory", json!("1Gi"), RetriesAFailure),
-        ("/training/resources/requests/cpu", json!("1500m"), RetriesAFailure),
-        ("/training/activeDeadlineSeconds", json!(60), RetriesAFailure),
+        (
+            "/training/resources/requests/memory",
+            json!("1Gi"),
+            RetriesAFailure,
+        ),
+        (
+            "/training/resources/requests/cpu",
+            json!("1500m"),
+            RetriesAFailure,
+        ),
+        (
+            "/training/activeDeadlineSeconds",
+            json!(60),
+            RetriesAFailure,
+        ),
         ("/training/backoffLimit", json!(0), RetriesAFailure),
         ("/evaluation/holdout/days", json!(3), Trains),
         ("/evaluation/baselines", json!(["Bm25"]), Trains),
@@ -42,17 +70,45 @@ fn table() -> Vec<(&'static str, Value, Effect)> {
         ("/serving/autoscaling/mode", json!("Fixed"), Nothing),
         ("/serving/autoscaling/minReplicas", json!(3), Nothing),
         ("/serving/autoscaling/maxReplicas", json!(30), Nothing),
-        ("/serving/autoscaling/targetCPUUtilizationPercentage", json!(50), Nothing),
-        ("/serving/autoscaling/scaleDownStabilizationSeconds", json!(1), Nothing),
+        (
+            "/serving/autoscaling/targetCPUUtilizationPercentage",
+            json!(50),
+            Nothing,
+        ),
+        (
+            "/serving/autoscaling/scaleDownStabilizationSeconds",
+            json!(1),
+            Nothing,
+        ),
         ("/serving/replicas", json!(5), Nothing),
-        ("/serving/resources/limits/memory", json!("1Gi"), RetriesAFailure),
+        (
+            "/serving/resources/limits/memory",
+            json!("1Gi"),
+            RetriesAFailure,
+        ),
         ("/serving/resources/limits/cpu", json!("4"), RetriesAFailure),
-        ("/serving/resources/requests/memory", json!("1Gi"), RetriesAFailure),
-        ("/serving/resources/requests/cpu", json!("2"), RetriesAFailure),
+        (
+            "/serving/resources/requests/memory",
+            json!("1Gi"),
+            RetriesAFailure,
+        ),
+        (
+            "/serving/resources/requests/cpu",
+            json!("2"),
+            RetriesAFailure,
+        ),
         ("/serving/maxCandidates", json!(10), Nothing),
         ("/artifacts/uri", json!("s3://elsewhere/x"), RetriesAFailure),
-        ("/artifacts/credentialsSecretRef/name", json!("other"), RetriesAFailure),
-        ("/artifacts/readerSecretRef/name", json!("other"), RetriesAFailure),
+        (
+            "/artifacts/credentialsSecretRef/name",
+            json!("other"),
+            RetriesAFailure,
+        ),
+        (
+            "/artifacts/readerSecretRef/name",
+            json!("other"),
+            RetriesAFailure,
+        ),
         ("/freshness/maxAgeSeconds", json!(7200), Nothing),
         ("/suspend", json!(true), Nothing),
     ]
@@ -60,7 +116,12 @@ fn table() -> Vec<(&'static str, Value, Effect)> {
 
 fn base(pointer: &str) -> Value {
     let synthetic = pointer.starts_with("/data/synthetic");
-    let mut spec = serde_json::to_value(if synthetic { synthetic_spec() } else { sources_spec() }).unwrap();
+    let mut spec = serde_json::to_value(if synthetic {
+        synthetic_spec()
+    } else {
+        sources_spec()
+    })
+    .unwrap();
     let amounts = json!({"requests": {"cpu": "1", "memory": "512Mi"}, "limits": {"cpu": "2", "memory": "2Gi"}});
     spec["training"]["resources"] = amounts.clone();
     spec["serving"]["resources"] = amounts;
@@ -72,7 +133,9 @@ fn an_edit_of_each_field_does_what_the_table_says() {
     for (pointer, value, effect) in table() {
         let before = base(pointer);
         let mut after = before.clone();
-        let leaf = after.pointer_mut(pointer).unwrap_or_else(|| panic!("{pointer} is not in {before}"));
+        let leaf = after
+            .pointer_mut(pointer)
+            .unwrap_or_else(|| panic!("{pointer} is not in {before}"));
         assert_ne!(*leaf, value, "{pointer}");
         *leaf = value;
         let (before, after) = (parse_spec(before), parse_spec(after));
@@ -104,23 +167,32 @@ fn the_table_names_every_field_of_the_spec() {
 
 fn leaves(value: &Value, path: &str) -> Vec<String> {
     match value {
-        Value::Object(fields) => {
-            fields.iter().flat_map(|(name, field)| leaves(field, &format!("{path}/{name}"))).collect()
-        }
-        Value::Array(items) => {
-            items.iter().enumerate().flat_map(|(n, item)| leaves(item, &format!("{path}/{n}"))).collect()
-        }
+        Value::Object(fields) => fields
+            .iter()
+            .flat_map(|(name, field)| leaves(field, &format!("{path}/{name}")))
+            .collect(),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .flat_map(|(n, item)| leaves(item, &format!("{path}/{n}")))
+            .collect(),
         _ => vec![path.to_owned()],
     }
 }
 
 #[test]
 fn the_hash_of_a_known_spec_never_changes() {
-    assert_eq!(train_hash(&synthetic_spec()), "h1:279c17b98c6e4912eccb3d337fc41ff9");
+    assert_eq!(
+        train_hash(&synthetic_spec()),
+        "h1:279c17b98c6e4912eccb3d337fc41ff9"
+    );
 }
 
 #[test]
 fn keys_are_sorted_and_absent_is_null() {
-    assert_eq!(digest(&json!({"a": 1, "b": [1, 2], "c": null})), digest(&json!({"b": [1, 2], "a": 1})));
+    assert_eq!(
+        digest(&json!({"a": 1, "b": [1, 2], "c": null})),
+        digest(&json!({"b": [1, 2], "a": 1}))
+    );
     assert_ne!(digest(&json!({"b": [2, 1]})), digest(&json!({"b": [1, 2]})));
 }

@@ -1,7 +1,8 @@
 //! The largest status fits into 16 KiB.
 
 use searchop_api::{
-    Figure, GateRule, GateStatus, Goal, HistoryEntry, Outcome, Run, ServedVersion, Trigger, Verdict, figures::decimal,
+    Candidate, Figure, GateRule, GateStatus, Goal, HistoryEntry, Outcome, Run, ServedVersion,
+    Trigger, Verdict, figures::decimal,
 };
 use searchop_contract::{Metric, Reference};
 
@@ -12,7 +13,12 @@ const LIMIT: usize = 16 * 1024;
 
 /// 16 rules with the longest names, numbers and words.
 fn full_gate(spec: &RankingModelSpec, figures: &[Figure]) -> GateStatus {
-    let trial = crate::gate::Trial { version: 1_000_000, trigger: Trigger::SpecChange, has_served: true, figures };
+    let trial = crate::gate::Trial {
+        version: 1_000_000,
+        trigger: Trigger::SpecChange,
+        has_served: true,
+        figures,
+    };
     crate::gate::judge(&spec.evaluation, trial)
 }
 
@@ -61,22 +67,37 @@ fn full_version(version: i32) -> ServedVersion {
 #[test]
 fn the_largest_status_fits() {
     let spec = full_spec();
-    for (outcome, overlap) in [(Outcome::Rejected, false), (Outcome::Rejected, true), (Outcome::Failed, false)] {
+    for (outcome, overlap) in [
+        (Outcome::Rejected, false),
+        (Outcome::Rejected, true),
+        (Outcome::Failed, false),
+    ] {
         let figures = full_figures(&spec, overlap);
         let gate = full_gate(&spec, &figures);
         assert!(gate.verdict >= Verdict::Failed);
         let summary = crate::gate::summary(&gate);
         let mut seen = fresh(spec.clone());
         let version = 1_000_000;
-        let candidate = searchop_api::Candidate { figures, ..candidate("x") };
-        let words = if outcome == Outcome::Failed { "ä".repeat(1024) } else { summary };
+        let candidate = Candidate {
+            figures,
+            ..candidate("x")
+        };
+        let words = if outcome == Outcome::Failed {
+            "ä".repeat(1024)
+        } else {
+            summary
+        };
         seen.generation = i64::MAX;
         seen.url = Some(format!("http://{:x<40}.{:x<63}.svc:8080/rank", "", ""));
-        seen.selector = Some(format!("searchop.io/model-uid={:x<36},searchop.io/track=stable", ""));
+        seen.selector = Some(format!(
+            "searchop.io/model-uid={:x<36},searchop.io/track=stable",
+            ""
+        ));
         seen.next_retrain = Some(at("2026-11-24T09:30:00Z"));
         let status = &mut seen.status;
-        status.last_handled_request = Some(format!("Schedule/{:x<40}!replace/2026-11-24T09:30:00Z", ""));
-        status.ignored_request = Some("x".repeat(256));
+        status.last_handled_request =
+            Some(format!("Schedule/{:x<40}!replace/2026-11-24T09:30:00Z", ""));
+        status.ignored_request = Some("x".repeat(64));
         status.served = Some(full_version(version - 1));
         status.previous = Some(full_version(version - 2));
         status.gate = (outcome != Outcome::Failed).then_some(gate);
@@ -94,8 +115,8 @@ fn the_largest_status_fits() {
         status.run = Some(Run {
             version,
             train_hash: crate::train_hash(&with_leaves(15)),
-            settings_hash: Some("x".repeat(32)),
-            measures_hash: Some("x".repeat(32)),
+            settings_hash: Some("x".repeat(16)),
+            measures_hash: Some("x".repeat(16)),
             trigger: Trigger::SpecChange,
             request_token: status.last_handled_request.clone(),
             as_of_time: time("2026-11-24T00:00:00Z"),
@@ -106,13 +127,13 @@ fn the_largest_status_fits() {
             candidate: Some(candidate),
             outcome: Some(outcome),
             reason: Some("StorageUnavailable".into()),
-            message: Some(crate::run::cut(&words)),
+            message: Some(run::cut(&words)),
             completion_time: Some(time("2026-11-24T00:00:00Z")),
         });
         seen.spec = edited(&spec, "/training/parameters/numLeaves", json!(15));
         seen.status.run.as_mut().unwrap().train_hash = crate::train_hash(&seen.spec);
         let mut status = seen.status.clone();
-        crate::conditions::write(&mut status, &seen);
+        conditions::write(&mut status, &seen);
         assert!(is_true(&status.conditions, "Stalled"));
         let bytes = serde_json::to_vec(&status).unwrap().len();
         println!("{outcome:?} overlap {overlap}: {bytes} bytes");

@@ -30,7 +30,14 @@ enum Event {
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let gain = prop_oneof![Just(0.2), Just(0.02), Just(0.0), Just(-0.005), Just(-0.2), Just(f64::NAN)];
+    let gain = prop_oneof![
+        Just(0.2),
+        Just(0.02),
+        Just(0.0),
+        Just(-0.005),
+        Just(-0.2),
+        Just(f64::NAN)
+    ];
     let name = prop_oneof![Just("a"), Just("b"), Just("c"), Just("d")];
     let end = prop_oneof![
         6 => (name, gain).prop_map(|(name, gain)| End::Report { name, gain }),
@@ -61,13 +68,18 @@ fn event() -> impl Strategy<Value = Event> {
 fn gate_lists() -> [serde_json::Value; 4] {
     let rule = |name, extra: serde_json::Value| {
         let mut rule = json!({"name": name, "metric": "NDCG", "k": 10});
-        rule.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        rule.as_object_mut()
+            .unwrap()
+            .extend(extra.as_object().unwrap().clone());
         rule
     };
     [
         json!([rule("floor", json!({"threshold": "0.1"}))]),
         json!([rule("wall", json!({"threshold": "0.99"}))]),
-        json!([rule("better", json!({"against": "Served", "goal": "Superior", "margin": "0.05"}))]),
+        json!([rule(
+            "better",
+            json!({"against": "Served", "goal": "Superior", "margin": "0.05"})
+        )]),
         json!([
             rule("lift", json!({"against": "Bm25", "goal": "Superior", "margin": "0"})),
             {"name": "top", "metric": "MRR", "k": 5, "threshold": "0.5"}
@@ -84,7 +96,11 @@ fn happen(world: &mut World, event: Event) {
         Event::JamPods => world.jam_pods("pod products-1 is not ready"),
         Event::PodsGone => world.seen.serving = Default::default(),
         Event::Leaves(leaves) => {
-            let spec = edited(&world.seen.spec, "/training/parameters/numLeaves", json!(leaves));
+            let spec = edited(
+                &world.seen.spec,
+                "/training/parameters/numLeaves",
+                json!(leaves),
+            );
             world.edit(spec);
         }
         Event::Gates(which) => {
@@ -92,7 +108,11 @@ fn happen(world: &mut World, event: Event) {
             world.edit(spec);
         }
         Event::Memory(amount) => {
-            let spec = edited(&world.seen.spec, "/training/resources", json!({"limits": {"memory": amount}}));
+            let spec = edited(
+                &world.seen.spec,
+                "/training/resources",
+                json!({"limits": {"memory": amount}}),
+            );
             world.edit(spec);
         }
         Event::Suspend(suspend) => {

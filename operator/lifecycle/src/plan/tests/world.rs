@@ -15,7 +15,10 @@ use crate::{
 /// How a Job ends.
 #[derive(Clone, Copy, Debug)]
 pub enum End {
-    Report { name: &'static str, gain: f64 },
+    Report {
+        name: &'static str,
+        gain: f64,
+    },
     /// A report on a good model in which the figures against this reference are missing.
     ReportWithout(&'static str),
     LoseReport,
@@ -34,7 +37,12 @@ pub struct World {
 
 impl World {
     pub fn new(spec: RankingModelSpec) -> Self {
-        Self { seen: fresh(spec), jobs: BTreeMap::new(), waiting: None, started: 0 }
+        Self {
+            seen: fresh(spec),
+            jobs: BTreeMap::new(),
+            waiting: None,
+            started: 0,
+        }
     }
 
     /// One pass that goes to its end: plan, store, act.
@@ -68,37 +76,87 @@ impl World {
         let status = &self.seen.status;
         let name = status.run.as_ref().map(|run| run_job_name("products", run));
         self.seen.job = name.and_then(|name| self.jobs.get(&name)).map(|(_, end)| {
-            end.clone().unwrap_or(ObservedJob::Active { waiting: self.waiting.clone() })
+            end.clone().unwrap_or(ObservedJob::Active {
+                waiting: self.waiting.clone(),
+            })
         });
     }
 
     fn check(&self, plan: &Plan) {
         let (before, after) = (&self.seen.status, &plan.status);
-        assert!(!plan.facts_changed || plan.actions.is_empty(), "facts and actions in one pass");
+        assert!(
+            !plan.facts_changed || plan.actions.is_empty(),
+            "facts and actions in one pass"
+        );
         if !plan.facts_changed {
-            let again = super::super::plan(&Observed { status: after.clone(), ..self.seen.clone() });
+            let again = super::super::plan(&Observed {
+                status: after.clone(),
+                ..self.seen.clone()
+            });
             assert_eq!(again.status, *after, "no fixed point");
-            assert!(!again.facts_changed && again.notes.is_empty(), "{:?}", again.notes);
+            assert!(
+                !again.facts_changed && again.notes.is_empty(),
+                "{:?}",
+                again.notes
+            );
             assert_eq!(again.actions, plan.actions);
         }
         let address = |status: &RankingModelStatus| {
-            status.served.as_ref().map(|served| (served.digest.clone(), served.tables_digest.clone()))
+            status
+                .served
+                .as_ref()
+                .map(|served| (served.digest.clone(), served.tables_digest.clone()))
         };
-        if let (true, Some((digest, tables))) = (address(before) != address(after), address(after)) {
+        if let (true, Some((digest, tables))) = (address(before) != address(after), address(after))
+        {
             let target = self.seen.serving.target.as_ref().expect("something serves");
             assert_eq!((target.0.as_str(), target.1.as_str()), (&*digest, &*tables));
-            assert!(self.seen.serving.settled, "served was replaced before the pods had settled");
+            assert!(
+                self.seen.serving.settled,
+                "served was replaced before the pods had settled"
+            );
             let gate = after.gate.as_ref().expect("promoted without a gate");
-            assert!(gate.verdict <= searchop_api::Verdict::Inconclusive, "{gate:?}");
+            assert!(
+                gate.verdict <= searchop_api::Verdict::Inconclusive,
+                "{gate:?}"
+            );
         }
-        assert!(before.served.is_none() || after.served.is_some(), "served was lost");
+        assert!(
+            before.served.is_none() || after.served.is_some(),
+            "served was lost"
+        );
         let versions: Vec<i32> = after.history.iter().map(|entry| entry.version).collect();
-        assert!(versions.windows(2).all(|pair| pair[0] > pair[1]) && versions.len() <= 10, "{versions:?}");
-        let conditions: Vec<&str> = after.conditions.iter().map(|condition| &*condition.type_).collect();
-        assert_eq!(conditions, ["Ready", "Serving", "Reconciling", "Stalled", "Stale", "LastRunSucceeded"]);
-        assert!(after.conditions.iter().all(|condition| condition.observed_generation == Some(self.seen.generation)));
+        assert!(
+            versions.windows(2).all(|pair| pair[0] > pair[1]) && versions.len() <= 10,
+            "{versions:?}"
+        );
+        let conditions: Vec<&str> = after
+            .conditions
+            .iter()
+            .map(|condition| &*condition.type_)
+            .collect();
+        assert_eq!(
+            conditions,
+            [
+                "Ready",
+                "Serving",
+                "Reconciling",
+                "Stalled",
+                "Stale",
+                "LastRunSucceeded"
+            ]
+        );
+        assert!(
+            after
+                .conditions
+                .iter()
+                .all(|condition| condition.observed_generation == Some(self.seen.generation))
+        );
         let is = |type_| conditions::is_true(&after.conditions, type_);
-        assert_eq!(is("Ready"), is("Serving") && !is("Reconciling") && !is("Stalled"));
+        assert_eq!(
+            is("Ready"),
+            is("Serving") && !is("Reconciling") && !is("Stalled")
+        );
         assert!(!is("Reconciling") || !is("Stalled"));
         assert_eq!(after.observed_generation, Some(self.seen.generation));
     }
@@ -115,10 +173,17 @@ impl World {
                 assert!(live <= 1, "two live Jobs: {:?}", self.active_jobs());
             }
             Action::CancelRun { version } => {
-                self.jobs.retain(|_, (request, end)| request.version != *version || end.is_some());
+                self.jobs
+                    .retain(|_, (request, end)| request.version != *version || end.is_some());
             }
-            Action::RetainJobs { versions } => self.jobs.retain(|_, (request, _)| versions.contains(&request.version)),
-            Action::Serve { digest, tables_digest, .. } => {
+            Action::RetainJobs { versions } => self
+                .jobs
+                .retain(|_, (request, _)| versions.contains(&request.version)),
+            Action::Serve {
+                digest,
+                tables_digest,
+                ..
+            } => {
                 let target = Some((digest.clone(), tables_digest.clone()));
                 if self.seen.serving.target != target {
                     self.seen.serving.target = target;
@@ -154,20 +219,30 @@ impl World {
     }
 
     pub fn end_job(&mut self, end: End) {
-        let Some((request, state)) = self.jobs.values_mut().find(|(_, state)| state.is_none()) else {
+        let Some((request, state)) = self.jobs.values_mut().find(|(_, state)| state.is_none())
+        else {
             return;
         };
         *state = Some(match end {
-            End::Report { name, gain } => ObservedJob::Reported(report(&self.seen.spec, request, name, gain)),
+            End::Report { name, gain } => {
+                ObservedJob::Reported(report(&self.seen.spec, request, name, gain))
+            }
             End::ReportWithout(reference) => {
                 let mut report = report(&self.seen.spec, request, "good", 0.2);
                 report.measurements.retain(|one| {
-                    one.measure.against.is_none_or(|against| format!("{against:?}") != reference)
+                    one.measure
+                        .against
+                        .is_none_or(|against| format!("{against:?}") != reference)
                 });
                 ObservedJob::Reported(report)
             }
-            End::LoseReport => ObservedJob::ReportLost { message: "the pod is gone".into() },
-            End::Fail(reason, message) => ObservedJob::Failed { reason, message: message.into() },
+            End::LoseReport => ObservedJob::ReportLost {
+                message: "the pod is gone".into(),
+            },
+            End::Fail(reason, message) => ObservedJob::Failed {
+                reason,
+                message: message.into(),
+            },
         });
     }
 
@@ -200,7 +275,11 @@ impl World {
     }
 
     pub fn served(&self) -> Option<i32> {
-        self.seen.status.served.as_ref().map(|served| served.version)
+        self.seen
+            .status
+            .served
+            .as_ref()
+            .map(|served| served.version)
     }
 
     pub fn is_true(&self, condition: &str) -> bool {
@@ -208,7 +287,11 @@ impl World {
     }
 
     pub fn active_jobs(&self) -> Vec<&str> {
-        self.jobs.iter().filter(|(_, (_, end))| end.is_none()).map(|(name, _)| &**name).collect()
+        self.jobs
+            .iter()
+            .filter(|(_, (_, end))| end.is_none())
+            .map(|(name, _)| &**name)
+            .collect()
     }
 
     pub fn last_outcome(&self) -> Option<Outcome> {

@@ -1,0 +1,10 @@
+//! The API as users and API servers see it: the generated definitions.
+
+#![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+
+#[path = "api/rules.rs"]
+mod rules;
+#[path = "api/schema.rs"]
+mod schema;
+#[path = "api/written.rs"]
+mod written;

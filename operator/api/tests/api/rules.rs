@@ -1,0 +1,287 @@
+//! Rules across fields: one manifest that passes and one that is refused for each.
+
+use kube::core::cel::ValidationErrors;
+use regex::Regex;
+use searchop_api::{RankingModel, RetrainSchedule, crds};
+use serde_json::{Value, json};
+
+fn model(pointer: &str, value: Value) -> RankingModel {
+    let mut manifest = json!({
+        "apiVersion": "searchop.io/v1alpha1",
+        "kind": "RankingModel",
+        "metadata": {"name": "products"},
+        "spec": {
+            "data": {"synthetic": {}},
+            "evaluation": {"baselines": ["Bm25"], "gates": [{"name": "floor", "metric": "NDCG", "threshold": "0.1"}]},
+            "serving": {"autoscaling": {}},
+            "artifacts": {"uri": "pvc://models/products"}
+        }
+    });
+    if !pointer.is_empty() {
+        let (parent, field) = pointer.rsplit_once('/').unwrap();
+        manifest.pointer_mut(parent).unwrap()[field] = value;
+    }
+    serde_json::from_value(manifest).unwrap()
+}
+
+fn schedule(field: &str, value: &str) -> RetrainSchedule {
+    let mut manifest = json!({
+        "apiVersion": "searchop.io/v1alpha1",
+        "kind": "RetrainSchedule",
+        "metadata": {"name": "weekly"},
+        "spec": {"modelRef": {"name": "products"}, "schedule": "0 2 * * 0"}
+    });
+    manifest["spec"][field] = value.into();
+    serde_json::from_value(manifest).unwrap()
+}
+
+fn words(result: Result<(), ValidationErrors>) -> String {
+    result
+        .err()
+        .map(|errors| errors.to_string())
+        .unwrap_or_default()
+}
+
+#[test]
+fn a_plain_model_passes_and_so_do_the_samples_defaults() {
+    assert_eq!(words(model("", Value::Null).validate_cel()), "");
+    assert_eq!(
+        words(model("/spec/evaluation", json!({})).validate_cel()),
+        ""
+    );
+}
+
+#[test]
+fn rules_of_a_model() {
+    let gate = |rule: Value| json!([rule]);
+    let against = |reference: &str| json!([{"name": "a", "metric": "NDCG", "against": reference, "goal": "Superior", "margin": "0"}]);
+    let sources = json!({
+        "catalog": {"uri": "s3://shop/catalog.csv"}, "events": {"uri": "s3://shop/events.csv"}
+    });
+    let rows = [
+        (
+            "/metadata/name",
+            json!("a"),
+            json!("9lives"),
+            "metadata.name must be at most 40 characters",
+        ),
+        (
+            "/metadata/name",
+            json!("x".repeat(40)),
+            json!("x".repeat(41)),
+            "metadata.name must be at most 40",
+        ),
+        (
+            "/metadata/name",
+            json!("a-b"),
+            json!("a.b"),
+            "metadata.name must be at most 40",
+        ),
+        (
+            "/spec/data",
+            json!({"sources": sources}),
+            json!({"sources": sources, "synthetic": {}}),
+            "data needs exactly one of synthetic and sources",
+        ),
+        (
+            "/spec/data",
+            json!({"synthetic": {}}),
+            json!({}),
+            "data needs exactly one of synthetic and sources",
+        ),
+        (
+            "/spec/evaluation/gates",
+            gate(json!({"name": "a", "metric": "MRR", "threshold": "0.5"})),
+            gate(json!({"name": "a", "metric": "MRR"})),
+            "a gate needs exactly one of threshold and against",
+        ),
+        (
+            "/spec/evaluation/gates",
+            against("Served"),
+            gate(
+                json!({"name": "a", "metric": "MRR", "threshold": "0.5", "against": "Served", "goal": "Superior", "margin": "0"}),
+            ),
+            "a gate needs exactly one of threshold and against",
+        ),
+        (
+            "/spec/evaluation/gates",
+            against("Bm25"),
+            gate(json!({"name": "a", "metric": "MRR", "against": "Served", "goal": "Superior"})),
+            "against, goal and margin go together",
+        ),
+        (
+            "/spec/evaluation/gates",
+            against("Bm25"),
+            against("Random"),
+            "a gate compares with a baseline that evaluation.baselines does not list",
+        ),
+        (
+            "/spec/serving/autoscaling",
+            json!({"minReplicas": 3, "maxReplicas": 3}),
+            json!({"minReplicas": 5, "maxReplicas": 3}),
+            "minReplicas must not exceed maxReplicas",
+        ),
+    ];
+    for (pointer, good, bad, message) in rows {
+        assert_eq!(
+            words(model(pointer, good.clone()).validate_cel()),
+            "",
+            "{pointer} {good}"
+        );
+        let found = words(model(pointer, bad.clone()).validate_cel());
+        assert!(found.contains(message), "{pointer} {bad}: {found:?}");
+    }
+}
+
+#[test]
+fn artifacts_cannot_move() {
+    let before = model("", Value::Null);
+    let reader = model("/spec/artifacts/readerSecretRef", json!({"name": "reader"}));
+    assert_eq!(words(reader.validate_cel_update(&before)), "");
+    let moved = model("/spec/artifacts/uri", json!("pvc://models/elsewhere"));
+    assert!(words(moved.validate_cel_update(&before)).contains("artifacts.uri cannot change"));
+}
+
+#[test]
+fn rules_of_a_schedule() {
+    for good in [
+        "* * * * *",
+        "0 2 * * 0",
+        "*/15 0-6/2 1,15 jan-MAR sun,3,FRI",
+        "59 23 31 12 7",
+        "00 02 * * *",
+        "5-2 * * * *",
+    ] {
+        assert_eq!(
+            words(schedule("schedule", good).validate_cel()),
+            "",
+            "{good}"
+        );
+    }
+    for (bad, message) in [
+        ("61 * * * *", "minute must be *, 0-59"),
+        ("5/10 * * * *", "minute must be"),
+        ("*/0 * * * *", "minute must be"),
+        ("0 24 * * *", "hour must be *, 0-23"),
+        ("0 2 0 * *", "day of month must be *, 1-31"),
+        ("0 2 L * *", "day of month must be"),
+        ("0 2 * 13 *", "month must be *, 1-12 or JAN-DEC"),
+        ("0 2 * * 8", "day of week must be *, 0-7 or SUN-SAT"),
+        ("0 2 * * sunday", "day of week must be"),
+    ] {
+        let found = words(schedule("schedule", bad).validate_cel());
+        assert!(found.contains(message), "{bad}: {found:?}");
+    }
+    let pattern = pattern("/spec/properties/schedule");
+    for bad in [
+        "",
+        "* * *",
+        "@reboot",
+        "* * * * * *",
+        "*  * * * *",
+        " * * * * *",
+    ] {
+        assert!(!pattern.is_match(bad), "{bad:?}");
+    }
+}
+
+/// The API server knows zones, this crate's CEL does not; what it can refuse is the form.
+#[test]
+fn time_zones_have_a_form() {
+    let pattern = pattern("/spec/properties/timeZone");
+    for good in [
+        "UTC",
+        "Europe/Berlin",
+        "America/Argentina/Buenos_Aires",
+        "Etc/GMT+5",
+        "EST5EDT",
+    ] {
+        assert!(pattern.is_match(good), "{good}");
+        assert_eq!(
+            words(schedule("timeZone", good).validate_cel()),
+            "",
+            "{good}"
+        );
+    }
+    for bad in [
+        "",
+        "+02:00",
+        "Europe/",
+        "../../etc/passwd",
+        "Europe Berlin",
+        "/etc/localtime",
+    ] {
+        assert!(!pattern.is_match(bad), "{bad}");
+    }
+    assert!(words(schedule("timeZone", "Local").validate_cel()).contains("IANA name"));
+}
+
+#[test]
+fn decimals_quantities_and_places_have_a_form() {
+    let rows: [(&str, &[&str], &[&str]); 7] = [
+        (
+            "/spec/properties/evaluation/properties/gates/items/properties/threshold",
+            &["0", "0.6", "1", "1.0"],
+            &["high", "1.1", "-0.1", ".5", "0.", "1e-3", "NaN", "60%"],
+        ),
+        (
+            "/spec/properties/evaluation/properties/gates/items/properties/margin",
+            &["0", "0.05"],
+            &["5%", "2", "-0.05"],
+        ),
+        (
+            "/spec/properties/evaluation/properties/confidence",
+            &["0.95", "0.9", "0.51", "0.999"],
+            &["0.5", "1", "95", "0.50", "0.4"],
+        ),
+        (
+            "/spec/properties/training/properties/parameters/properties/learningRate",
+            &["0.1", "1", "0.05", ".1"],
+            &["NaN", "1.5", "-0.1", "fast"],
+        ),
+        (
+            "/spec/properties/artifacts/properties/uri",
+            &["s3://models/products", "pvc://claim/a/b"],
+            &[
+                "file:///tmp",
+                "http://x/y",
+                "s3://",
+                "s3://UPPER/x",
+                "pvc://claim/a b",
+            ],
+        ),
+        (
+            "/spec/properties/data/properties/sources/properties/events/properties/uri",
+            &["s3://shop/ubi/*.parquet", "pvc://claim/events.csv"],
+            &["file:///etc/passwd", "s3://shop", "/etc/passwd"],
+        ),
+        (
+            "/spec/properties/serving/properties/resources/properties/limits/properties/memory",
+            &["512Mi", "2Gi", "1.5G"],
+            &["much", "-1Gi", "512 Mi"],
+        ),
+    ];
+    for (path, good, bad) in rows {
+        let pattern = pattern(path);
+        for text in good {
+            assert!(pattern.is_match(text), "{path}: {text}");
+        }
+        for text in bad {
+            assert!(!pattern.is_match(text), "{path}: {text}");
+        }
+    }
+}
+
+/// The pattern at a place of whichever kind has it.
+fn pattern(path: &str) -> Regex {
+    let found = crds().into_iter().find_map(|crd| {
+        let schema = crd.spec.versions[0].schema.clone()?.open_api_v3_schema?;
+        let schema = serde_json::to_value(schema).ok()?;
+        Some(
+            schema["properties"].pointer(path)?["pattern"]
+                .as_str()?
+                .to_owned(),
+        )
+    });
+    Regex::new(&found.unwrap_or_else(|| panic!("no pattern at {path}"))).unwrap()
+}

@@ -1,0 +1,87 @@
+//! What becomes of a run's Job: a candidate, a start-over or a failure.
+
+use searchop_api::{Candidate, Figure, Run};
+use searchop_contract::{FailureReason, TrainingReport};
+
+use crate::{
+    Observed, ObservedJob, gate,
+    run::{Step, fail, normal, warning},
+    time::stored,
+};
+
+/// A run whose report was lost is started over this often.
+pub const MAX_ATTEMPTS: i32 = 2;
+
+pub(crate) fn read_job(seen: &Observed, run: &Run) -> Option<Step> {
+    match seen.job.as_ref()? {
+        ObservedJob::Active { .. } => None,
+        ObservedJob::Reported(report) if i64::from(report.version) != i64::from(run.version) => {
+            let message = format!("the report speaks of version {}", report.version);
+            Some(start_over(seen, run, &message))
+        }
+        ObservedJob::Reported(report) => Some(store_report(seen, run, report)),
+        ObservedJob::ReportLost { message } => Some(start_over(seen, run, message)),
+        ObservedJob::Failed { reason, message } => Some(fail(seen, *reason, message)),
+    }
+}
+
+fn store_report(seen: &Observed, run: &Run, report: &TrainingReport) -> Step {
+    if let Some(failure) = &report.failure {
+        return fail(seen, failure.reason, &failure.message);
+    }
+    // An evaluation publishes nothing new: what is measured is what was trained.
+    let published = match (&run.candidate, &report.published) {
+        (Some(candidate), _) => candidate.clone(),
+        (None, Some(published)) => Candidate {
+            digest: published.digest.to_string(),
+            tables_digest: published.tables_digest.to_string(),
+            trained_through_time: stored(published.trained_through_time),
+            tables_time: stored(published.tables_time),
+            evaluation: 0,
+            confidence: String::new(),
+            figures: Vec::new(),
+        },
+        (None, None) => return start_over(seen, run, "the report names no published model"),
+    };
+    let candidate = Candidate {
+        evaluation: run.evaluation,
+        confidence: seen.spec.evaluation.confidence.clone(),
+        figures: report
+            .measurements
+            .iter()
+            .take(16)
+            .map(Figure::from)
+            .collect(),
+        ..published
+    };
+    let headline = gate::headline(&seen.spec.evaluation, &candidate.figures);
+    let mut status = seen.status.clone();
+    if let Some(run) = &mut status.run {
+        run.candidate = Some(candidate);
+    }
+    let note = normal(
+        "RunReported",
+        format!("v{} is trained: {headline}", run.version),
+    );
+    Step {
+        status,
+        notes: vec![note],
+    }
+}
+
+/// The Job is done but what it said is gone. Publishing twice is publishing once, so the run is
+/// simply done again, a few times at most.
+fn start_over(seen: &Observed, run: &Run, message: &str) -> Step {
+    if run.attempt >= MAX_ATTEMPTS {
+        return fail(seen, FailureReason::ReportMissing, message);
+    }
+    let mut status = seen.status.clone();
+    if let Some(run) = &mut status.run {
+        run.attempt += 1;
+    }
+    let message = format!("v{} is run again: {message}", run.version);
+    Step {
+        status,
+        notes: vec![warning("ReportLost", message)],
+    }
+}

@@ -40,10 +40,6 @@ fn server(name: &str, bucket: &str) -> Value {
         "--out",
         out
     ]);
-    let init: Vec<Value> = shop
-        .then(|| container("fill", &trainer, fill))
-        .into_iter()
-        .collect();
     let serve = json!([
         "/s3s-fs",
         "--host",

@@ -169,7 +169,7 @@ impl View<'_> {
             return (!self.seen.spec.suspend).then(|| {
                 (
                     "Starting".to_owned(),
-                    "a version for this generation is about to be trained".to_owned(),
+                    "about to train a version for this generation".to_owned(),
                 )
             });
         }
@@ -182,14 +182,14 @@ impl View<'_> {
         if !self.target_is_served() {
             return Some((
                 "Applying".to_owned(),
-                format!("the pods of {} are being made", served.name),
+                format!("making the pods of {}", served.name),
             ));
         }
         let rolling = !self.seen.serving.settled && self.is_new_to_this_generation();
         rolling.then(|| {
             (
                 "RollingOut".to_owned(),
-                format!("the pods of {} are being replaced", served.name),
+                format!("replacing the pods of {}", served.name),
             )
         })
     }
@@ -214,15 +214,15 @@ impl View<'_> {
         if run::rolling_out(self.status, self.seen.spec.evaluation.on_inconclusive).is_some() {
             return (
                 "RollingOut".to_owned(),
-                format!("v{version} passed the gate and is rolled out"),
+                format!("v{version} passed the gate, rolling it out"),
             );
         }
         if run::measured(run).is_some() {
-            return ("Judging".to_owned(), format!("v{version} is judged"));
+            return ("Judging".to_owned(), format!("judging v{version}"));
         }
         let (reason, doing) = match run.evaluation {
-            0 => ("Training", format!("v{version} is trained")),
-            _ => ("Measuring", format!("v{version} is measured again")),
+            0 => ("Training", format!("training v{version}")),
+            _ => ("Measuring", format!("measuring v{version} again")),
         };
         let waiting = match &self.seen.job {
             Some(ObservedJob::Active { waiting: Some(why) }) => format!(": {why}"),

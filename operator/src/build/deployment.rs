@@ -1,0 +1,230 @@
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    api::{
+        apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
+        core::v1::{
+            Container, ContainerPort, HTTPGetAction, PodSpec, PodTemplateSpec, Probe,
+            TopologySpreadConstraint,
+        },
+    },
+    apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
+};
+use searchop_api::RankingModelSpec;
+use searchop_contract::{Digest, labels, names};
+
+use super::{
+    Images, Owner,
+    pod::{DefaultAmount, Place, Storage, cpu_limit_env, env, pod_spec, resources, s3_env},
+    ranker_name,
+};
+
+/// Name of the ranker's container.
+pub const RANKER_CONTAINER: &str = "ranker";
+
+/// Annotation of the Deployment: the image that its version was rolled out with. As long as the
+/// version serves it stays, so that an upgrade of the operator restarts no ranker.
+pub const RANKER_IMAGE_ANNOTATION: &str = "searchop.io/ranker-image";
+
+/// Annotation of the Deployment: hash of the spec that was applied last, from which it is seen
+/// whether a Deployment is what is wanted now.
+pub const SPEC_HASH_ANNOTATION: &str = "searchop.io/spec-hash";
+
+const COMPONENT: &str = "ranker";
+/// Seconds after which pods of a new template that are not ready count as stuck.
+const PROGRESS_DEADLINE: i32 = 120;
+/// Longer than the ranker's own drain, which takes 10 s and the longest request.
+const TERMINATION_GRACE: i64 = 45;
+
+/// What a Deployment's template names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServedDigests {
+    pub version: i32,
+    pub digest: Digest,
+    pub tables_digest: Digest,
+}
+
+/// The Deployment that serves a version. It never says how many pods there are: that belongs to
+/// whoever scales it, and a number that is applied once and left out later falls back to 1.
+pub fn deployment(
+    owner: &Owner,
+    spec: &RankingModelSpec,
+    images: &Images,
+    served: &ServedDigests,
+) -> Deployment {
+    let spec = deployment_spec(owner, spec, images, served);
+    let mut metadata = owner.child(ranker_name(&owner.name), COMPONENT);
+    let annotations = [
+        (RANKER_IMAGE_ANNOTATION, images.ranker.clone()),
+        (SPEC_HASH_ANNOTATION, hash(&spec)),
+    ];
+    metadata.annotations = Some(
+        annotations
+            .map(|(key, value)| (key.to_owned(), value))
+            .into(),
+    );
+    Deployment {
+        metadata,
+        spec: Some(spec),
+        status: None,
+    }
+}
+
+fn hash(spec: &DeploymentSpec) -> String {
+    let text = serde_json::to_vec(spec).expect("a Deployment has only string keys");
+    Digest::of(&text).short().to_owned()
+}
+
+fn deployment_spec(
+    owner: &Owner,
+    spec: &RankingModelSpec,
+    images: &Images,
+    served: &ServedDigests,
+) -> DeploymentSpec {
+    DeploymentSpec {
+        selector: owner.ranker_label_selector(),
+        strategy: Some(DeploymentStrategy {
+            type_: Some("RollingUpdate".to_owned()),
+            rolling_update: Some(RollingUpdateDeployment {
+                max_unavailable: Some(IntOrString::Int(0)),
+                max_surge: Some(IntOrString::String("25%".to_owned())),
+            }),
+        }),
+        min_ready_seconds: Some(2),
+        progress_deadline_seconds: Some(PROGRESS_DEADLINE),
+        revision_history_limit: Some(2),
+        template: PodTemplateSpec {
+            metadata: Some(template_metadata(owner, served)),
+            spec: Some(ranker_pod(owner, spec, images, served)),
+        },
+        ..DeploymentSpec::default()
+    }
+}
+
+fn template_metadata(owner: &Owner, served: &ServedDigests) -> ObjectMeta {
+    let mut pod_labels = owner.labels(COMPONENT);
+    pod_labels.extend(owner.ranker_labels());
+    let annotations: BTreeMap<String, String> = [
+        (labels::VERSION.to_owned(), served.version.to_string()),
+        (labels::DIGEST.to_owned(), served.digest.to_string()),
+    ]
+    .into();
+    ObjectMeta {
+        labels: Some(pod_labels),
+        annotations: Some(annotations),
+        ..ObjectMeta::default()
+    }
+}
+
+fn ranker_pod(
+    owner: &Owner,
+    spec: &RankingModelSpec,
+    images: &Images,
+    served: &ServedDigests,
+) -> PodSpec {
+    let mut storage = Storage::default();
+    storage.scratch("tmp", "/tmp");
+    storage.scratch("cache", "/var/cache/searchop");
+    let artifacts_uri = storage.reach(
+        &spec.artifacts.uri,
+        Place {
+            name: "artifacts",
+            read_only: true,
+        },
+    );
+    let mut variables = vec![
+        env(names::MODEL_NAME_ENV, &owner.name),
+        env(names::MODEL_VERSION_ENV, served.version.to_string()),
+        env(names::MODEL_DIGEST_ENV, served.digest.as_str()),
+        env(names::TABLES_DIGEST_ENV, served.tables_digest.as_str()),
+        env(names::ARTIFACTS_URI_ENV, artifacts_uri),
+        env(
+            names::MAX_CANDIDATES_ENV,
+            spec.serving.max_candidates.to_string(),
+        ),
+        cpu_limit_env(RANKER_CONTAINER),
+    ];
+    variables.extend(s3_env(
+        spec.artifacts.reader_secret_ref.as_ref(),
+        names::S3_PREFIX,
+    ));
+    let container = Container {
+        name: RANKER_CONTAINER.to_owned(),
+        image: Some(images.ranker.clone()),
+        image_pull_policy: images.pull_policy.clone(),
+        command: Some(vec!["/searchop-ranker".to_owned()]),
+        env: Some(variables),
+        ports: Some(vec![
+            port("rank", names::RANK_PORT),
+            port("metrics", names::METRICS_PORT),
+        ]),
+        // Loading may take minutes on a cold volume; a pod that is still not ready then starts over.
+        startup_probe: Some(Probe {
+            period_seconds: Some(1),
+            failure_threshold: Some(300),
+            ..probe("/readyz")
+        }),
+        readiness_probe: Some(Probe {
+            period_seconds: Some(2),
+            failure_threshold: Some(2),
+            ..probe("/readyz")
+        }),
+        liveness_probe: Some(Probe {
+            period_seconds: Some(10),
+            failure_threshold: Some(3),
+            ..probe("/livez")
+        }),
+        resources: Some(resources(
+            &spec.serving.resources,
+            &[
+                DefaultAmount {
+                    resource: "cpu",
+                    request: "250m",
+                    limit: "1",
+                },
+                DefaultAmount {
+                    resource: "memory",
+                    request: "256Mi",
+                    limit: "512Mi",
+                },
+            ],
+        )),
+        // A ranker that refuses its model says why; that is what a stuck rollout shows.
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+        ..Container::default()
+    };
+    PodSpec {
+        termination_grace_period_seconds: Some(TERMINATION_GRACE),
+        topology_spread_constraints: Some(vec![TopologySpreadConstraint {
+            label_selector: Some(owner.ranker_label_selector()),
+            // Old pods on their way out must not push new ones onto the same node.
+            match_label_keys: Some(vec!["pod-template-hash".to_owned()]),
+            max_skew: 1,
+            topology_key: "kubernetes.io/hostname".to_owned(),
+            when_unsatisfiable: "ScheduleAnyway".to_owned(),
+            ..TopologySpreadConstraint::default()
+        }]),
+        ..pod_spec(container, storage)
+    }
+}
+
+fn port(name: &str, number: u16) -> ContainerPort {
+    ContainerPort {
+        name: Some(name.to_owned()),
+        container_port: number.into(),
+        protocol: Some("TCP".to_owned()),
+        ..ContainerPort::default()
+    }
+}
+
+fn probe(path: &str) -> Probe {
+    Probe {
+        http_get: Some(HTTPGetAction {
+            path: Some(path.to_owned()),
+            port: IntOrString::String("rank".to_owned()),
+            ..HTTPGetAction::default()
+        }),
+        timeout_seconds: Some(2),
+        ..Probe::default()
+    }
+}

@@ -1,0 +1,11 @@
+//! The RankingModel controller: observe → plan → execute → report.
+
+mod controller;
+mod execute;
+mod job_state;
+mod observe;
+mod reconcile;
+mod serving_state;
+
+pub use controller::run;
+pub use reconcile::reconcile;

@@ -1,0 +1,181 @@
+//! What is read from the API server before anything is decided.
+
+use jiff::Timestamp;
+use k8s_openapi::api::{apps::v1::Deployment, batch::v1::Job, core::v1::Pod};
+use searchop_api::{RankingModel, RetrainSchedule, Run};
+use searchop_contract::labels;
+use searchop_lifecycle::{JobRequest, Observed, job_name};
+
+use super::{job_state, serving_state};
+use crate::{
+    build::{Images, Owner, ranker_name, ranker_selector, ranker_url},
+    runtime::{Calls, Error},
+};
+
+/// A model's surroundings. Objects of the right name that belong to somebody else are left out.
+#[derive(Debug, Default)]
+pub struct World {
+    pub job: Option<Job>,
+    pub job_pods: Vec<Pod>,
+    pub deployment: Option<Deployment>,
+    /// Only looked up while a rollout is stuck, to say why.
+    pub ranker_pods: Vec<Pod>,
+    pub next_retrain: Option<Timestamp>,
+}
+
+/// Looks.
+pub async fn observe(calls: &Calls, owner: &Owner, model: &RankingModel) -> Result<World, Error> {
+    let ((job, job_pods), (deployment, ranker_pods), next_retrain) = tokio::try_join!(
+        run_job(calls, owner, model),
+        ranker(calls, owner),
+        next_retrain(calls, owner)
+    )?;
+    Ok(World {
+        job,
+        job_pods,
+        deployment,
+        ranker_pods,
+        next_retrain,
+    })
+}
+
+async fn run_job(
+    calls: &Calls,
+    owner: &Owner,
+    model: &RankingModel,
+) -> Result<(Option<Job>, Vec<Pod>), Error> {
+    let Some(run) = model.status.as_ref().and_then(|status| status.run.as_ref()) else {
+        return Ok((None, Vec::new()));
+    };
+    let name = job_name(&owner.name, &request_of(run));
+    let job: Option<Job> = calls.get(&owner.namespace, &name).await?;
+    let Some(job) = job.filter(|job| owner.owns(&job.metadata)) else {
+        return Ok((None, Vec::new()));
+    };
+    let selector = format!(
+        "batch.kubernetes.io/job-name={name},{}={}",
+        labels::MODEL_UID,
+        owner.uid
+    );
+    let pods = calls.list::<Pod>(&owner.namespace, &selector).await?;
+    Ok((Some(job), pods))
+}
+
+/// Enough of a request to know its Job by name.
+fn request_of(run: &Run) -> JobRequest {
+    JobRequest {
+        version: run.version,
+        evaluation: run.evaluation,
+        attempt: run.attempt,
+        as_of_time: run.as_of_time.0,
+        reference: None,
+        evaluate_only: None,
+        keep: Vec::new(),
+    }
+}
+
+async fn ranker(calls: &Calls, owner: &Owner) -> Result<(Option<Deployment>, Vec<Pod>), Error> {
+    let deployment: Option<Deployment> = calls
+        .get(&owner.namespace, &ranker_name(&owner.name))
+        .await?;
+    let deployment = deployment.filter(|deployment| owner.owns(&deployment.metadata));
+    let pods = match &deployment {
+        Some(deployment) if serving_state::is_past_deadline(deployment) => {
+            calls
+                .list(&owner.namespace, &ranker_selector(owner))
+                .await?
+        }
+        _ => Vec::new(),
+    };
+    Ok((deployment, pods))
+}
+
+/// The earliest tick that the schedules of this model announce.
+async fn next_retrain(calls: &Calls, owner: &Owner) -> Result<Option<Timestamp>, Error> {
+    let schedules = calls
+        .list_readable::<RetrainSchedule>(&owner.namespace)
+        .await?;
+    Ok(earliest_tick(&schedules, &owner.name))
+}
+
+fn earliest_tick(schedules: &[RetrainSchedule], model: &str) -> Option<Timestamp> {
+    schedules
+        .iter()
+        .filter(|schedule| schedule.spec.model_ref.name == model && !schedule.spec.suspend)
+        .filter_map(|schedule| Some(schedule.status.as_ref()?.next_schedule_time.as_ref()?.0))
+        .min()
+}
+
+/// From where a model is looked at.
+pub struct Viewpoint<'a> {
+    pub owner: &'a Owner,
+    pub images: &'a Images,
+    pub now: Timestamp,
+}
+
+impl Viewpoint<'_> {
+    /// What the plan is made from.
+    pub fn observed(&self, model: &RankingModel, world: &World) -> Observed {
+        let Self { owner, images, now } = *self;
+        let annotations = model.metadata.annotations.as_ref();
+        let status = model.status.clone().unwrap_or_default();
+        let job = world.job.as_ref().map(|job| {
+            let version = status.run.as_ref().map_or(0, |run| run.version);
+            job_state::observed(job, &world.job_pods, version)
+        });
+        let wanted = serving_state::Wanted {
+            owner,
+            spec: &model.spec,
+            images,
+        };
+        Observed {
+            name: owner.name.clone(),
+            generation: model.metadata.generation.unwrap_or_default(),
+            spec: model.spec.clone(),
+            retrain_request: annotations
+                .and_then(|found| found.get(labels::RETRAIN_REQUESTED))
+                .cloned(),
+            job,
+            serving: serving_state::observed(
+                world.deployment.as_ref(),
+                &world.ranker_pods,
+                &wanted,
+            ),
+            next_retrain: world.next_retrain,
+            url: Some(ranker_url(&owner.name, &owner.namespace)),
+            selector: Some(ranker_selector(owner)),
+            status,
+            now,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_next_tick_is_the_earliest_of_this_models_live_schedules() {
+        let schedule = |model: &str, suspend: bool, next: &str| -> RetrainSchedule {
+            serde_json::from_value(json!({
+                "apiVersion": "searchop.io/v1alpha1", "kind": "RetrainSchedule", "metadata": {"name": "a"},
+                "spec": {"modelRef": {"name": model}, "schedule": "0 2 * * 0", "suspend": suspend},
+                "status": {"nextScheduleTime": next}
+            }))
+            .unwrap()
+        };
+        let schedules = [
+            schedule("products", false, "2026-03-08T02:00:00Z"),
+            schedule("products", false, "2026-03-02T02:00:00Z"),
+            schedule("products", true, "2026-03-01T02:00:00Z"),
+            schedule("others", false, "2026-03-01T02:00:00Z"),
+        ];
+        assert_eq!(
+            earliest_tick(&schedules, "products"),
+            Some("2026-03-02T02:00:00Z".parse().unwrap())
+        );
+        assert_eq!(earliest_tick(&schedules, "nothing"), None);
+    }
+}

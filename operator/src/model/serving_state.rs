@@ -1,0 +1,364 @@
+//! What the ranker's Deployment says. Touches nothing.
+
+use k8s_openapi::api::{
+    apps::v1::{Deployment, DeploymentCondition},
+    core::v1::{Container, Pod},
+};
+use kube::ResourceExt;
+use searchop_api::RankingModelSpec;
+use searchop_contract::{Digest, labels, names};
+use searchop_lifecycle::ObservedServing;
+
+use super::job_state::waiting;
+use crate::{
+    build::{
+        self, Images, Owner, RANKER_CONTAINER, RANKER_IMAGE_ANNOTATION, SPEC_HASH_ANNOTATION,
+        ServedDigests,
+    },
+    runtime::events::cut,
+};
+
+const MESSAGE_BYTES: usize = 500;
+
+/// What a Deployment is compared with: the one that would be applied now for what it serves.
+pub struct Wanted<'a> {
+    pub owner: &'a Owner,
+    pub spec: &'a RankingModelSpec,
+    pub images: &'a Images,
+}
+
+impl Wanted<'_> {
+    fn is_applied(&self, deployment: &Deployment, served: &ServedDigests) -> bool {
+        let images = images(self.images, Some(deployment), served);
+        let wanted = build::deployment(self.owner, self.spec, &images, served);
+        let hash =
+            |deployment: &Deployment| deployment.annotations().get(SPEC_HASH_ANNOTATION).cloned();
+        hash(&wanted) == hash(deployment)
+    }
+}
+
+/// The images to serve with. The ranker's is the one that this very version was rolled out with, as
+/// long as it answers: a new release of the operator restarts no ranker, its image comes with the
+/// next version.
+pub fn images(
+    configured: &Images,
+    deployment: Option<&Deployment>,
+    served: &ServedDigests,
+) -> Images {
+    let mut images = configured.clone();
+    if let Some(deployment) = deployment
+        && target(deployment).as_ref() == Some(served)
+        && deployment
+            .status
+            .as_ref()
+            .and_then(|status| status.ready_replicas)
+            .unwrap_or(0)
+            > 0
+        && let Some(image) = deployment.annotations().get(RANKER_IMAGE_ANNOTATION)
+    {
+        images.ranker.clone_from(image);
+    }
+    images
+}
+
+/// The state of the pods that answer; `pods` may be empty where nothing is stuck.
+pub fn observed(
+    deployment: Option<&Deployment>,
+    pods: &[Pod],
+    wanted: &Wanted<'_>,
+) -> ObservedServing {
+    let Some(deployment) = deployment else {
+        return ObservedServing::default();
+    };
+    let target = target(deployment);
+    let applied = target
+        .as_ref()
+        .is_some_and(|served| wanted.is_applied(deployment, served));
+    let status = deployment.status.clone().unwrap_or_default();
+    ObservedServing {
+        settled: applied && is_settled(deployment),
+        stuck: is_past_deadline(deployment).then(|| why_stuck(pods, target.as_ref())),
+        ready_pods: status.ready_replicas.unwrap_or(0),
+        pods: status.replicas.unwrap_or(0),
+        target: target.map(|target| (target.digest, target.tables_digest)),
+    }
+}
+
+/// What the Deployment's template names; `None` where it cannot be read.
+pub fn target(deployment: &Deployment) -> Option<ServedDigests> {
+    let container = ranker(deployment)?;
+    let variable = |name: &str| {
+        let found = container
+            .env
+            .as_ref()?
+            .iter()
+            .find(|variable| variable.name == name)?;
+        found.value.as_deref()
+    };
+    Some(ServedDigests {
+        version: variable(names::MODEL_VERSION_ENV)?.parse().ok()?,
+        digest: variable(names::MODEL_DIGEST_ENV)?.parse().ok()?,
+        tables_digest: variable(names::TABLES_DIGEST_ENV)?.parse().ok()?,
+    })
+}
+
+fn ranker(deployment: &Deployment) -> Option<&Container> {
+    let containers = &deployment.spec.as_ref()?.template.spec.as_ref()?.containers;
+    containers
+        .iter()
+        .find(|container| container.name == RANKER_CONTAINER)
+}
+
+/// The Deployment controller has seen this spec; all pods are of it, and available.
+fn is_settled(deployment: &Deployment) -> bool {
+    let status = deployment.status.clone().unwrap_or_default();
+    let wanted = deployment
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.replicas)
+        .unwrap_or(1);
+    is_current(deployment)
+        && status.updated_replicas.unwrap_or(0) == wanted
+        && status.replicas.unwrap_or(0) == wanted
+        && status.available_replicas.unwrap_or(0) == wanted
+}
+
+/// The newest template did not get ready within its deadline.
+pub fn is_past_deadline(deployment: &Deployment) -> bool {
+    is_current(deployment)
+        && progressing(deployment).is_some_and(|condition| {
+            condition.status == "False"
+                && condition.reason.as_deref() == Some("ProgressDeadlineExceeded")
+        })
+}
+
+fn is_current(deployment: &Deployment) -> bool {
+    let seen = deployment
+        .status
+        .as_ref()
+        .and_then(|status| status.observed_generation);
+    seen.unwrap_or(0) >= deployment.metadata.generation.unwrap_or(0)
+}
+
+fn progressing(deployment: &Deployment) -> Option<&DeploymentCondition> {
+    let conditions = deployment.status.as_ref()?.conditions.as_ref()?;
+    conditions
+        .iter()
+        .find(|condition| condition.type_ == "Progressing")
+}
+
+fn why_stuck(pods: &[Pod], target: Option<&ServedDigests>) -> String {
+    let newest =
+        |pod: &&Pod| target.is_some_and(|target| serves(pod, &target.digest)) && !is_ready(pod);
+    pods.iter()
+        .filter(newest)
+        .find_map(|pod| last_words(pod).or_else(|| waiting(pod, RANKER_CONTAINER)))
+        .unwrap_or_else(|| "no pod of the new version got ready within its deadline".to_owned())
+}
+
+fn serves(pod: &Pod, digest: &Digest) -> bool {
+    let annotations = pod.metadata.annotations.as_ref();
+    annotations
+        .and_then(|found| found.get(labels::DIGEST))
+        .is_some_and(|found| found == digest.as_str())
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.as_ref());
+    conditions.is_some_and(|all| {
+        all.iter()
+            .any(|one| one.type_ == "Ready" && one.status == "True")
+    })
+}
+
+/// What the ranker said when it ended last.
+fn last_words(pod: &Pod) -> Option<String> {
+    let status = pod.status.as_ref()?.container_statuses.as_ref()?.first()?;
+    let states = [status.state.as_ref(), status.last_state.as_ref()];
+    let end = states
+        .into_iter()
+        .flatten()
+        .find_map(|state| state.terminated.as_ref())?;
+    let words = end
+        .message
+        .as_deref()
+        .map(str::trim)
+        .filter(|words| !words.is_empty());
+    let reason = end.reason.as_deref().unwrap_or("Error");
+    Some(match words {
+        Some(words) => cut(&format!("{reason}: {words}"), MESSAGE_BYTES).to_owned(),
+        None => format!("{reason}: exit code {}", end.exit_code),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    struct Fixture {
+        owner: Owner,
+        spec: RankingModelSpec,
+        images: Images,
+        served: ServedDigests,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let owner = Owner {
+                name: "products".into(),
+                namespace: "shop".into(),
+                uid: "u".into(),
+            };
+            let spec = json!({"data": {"synthetic": {}}, "artifacts": {"uri": "pvc://models/a"}});
+            let images = Images {
+                trainer: "t:1".into(),
+                ranker: "r:1".into(),
+                pull_policy: None,
+            };
+            let served = ServedDigests {
+                version: 3,
+                digest: Digest::of(b"model"),
+                tables_digest: Digest::of(b"tables"),
+            };
+            Self {
+                owner,
+                spec: serde_json::from_value(spec).unwrap(),
+                images,
+                served,
+            }
+        }
+
+        fn deployment(&self, status: Value) -> Deployment {
+            let mut deployment =
+                build::deployment(&self.owner, &self.spec, &self.images, &self.served);
+            deployment.metadata.generation = Some(2);
+            deployment.spec.as_mut().unwrap().replicas = Some(2);
+            deployment.status = serde_json::from_value(status).unwrap();
+            deployment
+        }
+
+        fn observed(&self, deployment: &Deployment, pods: &[Pod]) -> ObservedServing {
+            let wanted = Wanted {
+                owner: &self.owner,
+                spec: &self.spec,
+                images: &self.images,
+            };
+            observed(Some(deployment), pods, &wanted)
+        }
+    }
+
+    fn counts(generation: i64, replicas: i32, updated: i32, available: i32) -> Value {
+        json!({
+            "observedGeneration": generation, "replicas": replicas, "updatedReplicas": updated,
+            "readyReplicas": available, "availableReplicas": available
+        })
+    }
+
+    fn stuck() -> Value {
+        json!({
+            "observedGeneration": 2, "replicas": 3, "updatedReplicas": 1, "readyReplicas": 2, "availableReplicas": 2,
+            "conditions": [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]
+        })
+    }
+
+    #[test]
+    fn settled_only_when_every_pod_is_new_and_available() {
+        let fixture = Fixture::new();
+        let table = [
+            (counts(2, 2, 2, 2), true),
+            (counts(1, 2, 2, 2), false),
+            (counts(2, 3, 2, 2), false),
+            (counts(2, 2, 1, 2), false),
+            (counts(2, 2, 2, 1), false),
+            (json!({}), false),
+        ];
+        for (status, settled) in table {
+            let seen = fixture.observed(&fixture.deployment(status.clone()), &[]);
+            assert_eq!(seen.settled, settled, "{status}");
+            assert_eq!(seen.stuck, None);
+            assert_eq!(
+                seen.target,
+                Some((Digest::of(b"model"), Digest::of(b"tables")))
+            );
+        }
+    }
+
+    #[test]
+    fn an_edit_that_changes_the_template_is_not_settled_until_it_is_applied() {
+        let mut fixture = Fixture::new();
+        let before = fixture.deployment(counts(2, 2, 2, 2));
+        fixture.spec.serving.autoscaling.max_replicas = 99;
+        assert!(
+            fixture.observed(&before, &[]).settled,
+            "the number of pods is not in the template"
+        );
+        fixture.spec.serving.max_candidates = 7;
+        assert!(!fixture.observed(&before, &[]).settled);
+        assert!(
+            fixture
+                .observed(&fixture.deployment(counts(2, 2, 2, 2)), &[])
+                .settled
+        );
+    }
+
+    #[test]
+    fn a_new_image_comes_with_the_next_version_or_where_nothing_answers() {
+        let mut fixture = Fixture::new();
+        let answering = fixture.deployment(counts(2, 2, 2, 2));
+        let dead = fixture.deployment(counts(2, 2, 2, 0));
+        fixture.images.ranker = "r:2".into();
+        let image =
+            |deployment, served: &ServedDigests| images(&fixture.images, deployment, served).ranker;
+        let next = ServedDigests {
+            version: 4,
+            ..fixture.served.clone()
+        };
+        assert_eq!(image(Some(&answering), &fixture.served), "r:1");
+        assert_eq!(image(Some(&answering), &next), "r:2");
+        assert_eq!(image(Some(&dead), &fixture.served), "r:2");
+        assert_eq!(image(None, &fixture.served), "r:2");
+        assert!(fixture.observed(&answering, &[]).settled);
+    }
+
+    #[test]
+    fn a_stuck_rollout_repeats_what_the_new_pod_said() {
+        let fixture = Fixture::new();
+        let pod = |digest: &[u8], words: &str| -> Pod {
+            serde_json::from_value(json!({
+                "metadata": {"annotations": {"searchop.io/digest": Digest::of(digest)}},
+                "status": {"containerStatuses": [{
+                    "name": "ranker", "image": "r", "imageID": "", "ready": false, "restartCount": 2,
+                    "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 20s"}},
+                    "lastState": {"terminated": {"exitCode": 1, "reason": "Error", "message": words}}
+                }]}
+            }))
+            .unwrap()
+        };
+        let pods = [
+            pod(b"old", "no matter"),
+            pod(b"model", "model.bst has other bytes\n"),
+        ];
+        let seen = fixture.observed(&fixture.deployment(stuck()), &pods);
+        assert_eq!(
+            seen.stuck.as_deref(),
+            Some("Error: model.bst has other bytes")
+        );
+        assert_eq!((seen.ready_pods, seen.pods), (2, 3));
+        let silent = fixture.observed(&fixture.deployment(stuck()), &[]);
+        assert_eq!(
+            silent.stuck.as_deref(),
+            Some("no pod of the new version got ready within its deadline")
+        );
+        let mut older = stuck();
+        older["observedGeneration"] = json!(1);
+        assert_eq!(
+            fixture.observed(&fixture.deployment(older), &[]).stuck,
+            None
+        );
+    }
+}

@@ -100,14 +100,16 @@ e2e: images tools ## Scenarios on a whole cluster (root)
 		-- $(scenarios) --test cluster -- --test-threads=2
 
 # Not part of "make test": needs Docker, kind, kubectl and Helm.
+# The base must have the glibc that the programs were built against, or a newer one.
 KIND := kind-searchop
+BASE ?= gcr.io/distroless/cc-debian12
 .PHONY: kind-up kind-load kind-e2e kind-down
 kind-up: ## Start a kind cluster
 	kind create cluster --name searchop --config $(CLUSTER)/kind.yaml
 kind-load: build ## Build the images with Docker and load them into kind
 	@mkdir -p $(SEARCHOP_CACHE)/kind
 	@$(foreach name,$(IMAGES),cp $(image-$(name)) $(SEARCHOP_CACHE)/kind/ && docker build --quiet --file Dockerfile \
-		--build-arg PROGRAM=$(notdir $(image-$(name))) --tag searchop/$(name):dev $(SEARCHOP_CACHE)/kind \
+		--build-arg BASE=$(BASE) --build-arg PROGRAM=$(notdir $(image-$(name))) --tag searchop/$(name):dev $(SEARCHOP_CACHE)/kind \
 		&& kind load docker-image --name searchop searchop/$(name):dev &&) true
 kind-e2e: ## Scenarios on kind
 	kubectl config use-context $(KIND)

@@ -8,7 +8,9 @@
 
 [ "${cluster_dir:-}" ] || { set -euo pipefail; source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"; source "$cluster_dir/machine.sh"; }
 
-base_packages="ca-certificates gcc-12-base libc6 libgcc-s1 libgomp1 libstdc++6"
+# The last one, whose name has the compiler's version, holds the licence of the three before it.
+base_packages="ca-certificates libc6 libgcc-s1 libgomp1 libstdc++6
+  $(dpkg-query --show --showformat='${Depends}' libgcc-s1 | grep --only-matching 'gcc-[0-9]*-base')"
 images=$searchop_cache/images
 
 # Copies instead of mounts, and a storage that goes away with the work folder.
@@ -80,8 +82,8 @@ archive_name() {
 
 # build_image NAME PROGRAM: prints the archive.
 build_image() {
-  local name=$1 program=$2 dockerfile=$cluster_dir/../../../Dockerfile base archive
-  base=$(base_image)
+  local name=$1 program=$2 dockerfile=$cluster_dir/../../../Dockerfile archive base=${base:-}
+  [ -n "$base" ] || base=$(base_image)
   archive=$(archive_name "$name" "$program" "$dockerfile" <(echo "$base"))
   if [ ! -f "$archive" ]; then
     mkdir "$work/context"
@@ -120,8 +122,9 @@ cluster_image() {
 
 # build_cluster_images: sets cluster_archives.
 build_cluster_images() {
-  local name
+  local name base
   use_tools coredns metrics-server s3s-fs
+  base=$(with_work base_image)
   for name in pause coredns metrics-server s3; do
     cluster_archives+=("$(cluster_image "$name")")
   done

@@ -210,10 +210,10 @@ pub fn join(path: &str, name: &str) -> String {
 /// A value as it may appear in a message: short, on one line.
 pub fn shown(value: &Value) -> String {
     let text = value.to_string();
-    if text.chars().count() <= 80 {
+    if text.chars().count() <= 120 {
         return text;
     }
-    let start: String = text.chars().take(79).collect();
+    let start: String = text.chars().take(119).collect();
     format!("{start}…")
 }
 

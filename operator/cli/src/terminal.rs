@@ -12,6 +12,7 @@ pub struct Paint {
 }
 
 impl Paint {
+    #[cfg(test)]
     pub const PLAIN: Self = Self { on: false };
 
     /// Colours only for a person at a terminal who did not ask for none (NO_COLOR, --no-color).

@@ -10,10 +10,11 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use searchop_api::ContainerResources;
 
 #[derive(Debug, thiserror::Error)]
-#[error("{name:?} is not beside this program and not on PATH; install it, or name it with --{flag} FILE")]
-pub struct MissingProgram {
-    name: &'static str,
-    flag: &'static str,
+pub enum MissingProgram {
+    #[error("{name:?} is not beside this program and not on PATH; install it, or name it with --{flag} FILE")]
+    Installed { name: &'static str, flag: &'static str },
+    #[error("{path:?} is not a file; name the program with --{flag} FILE")]
+    Given { path: PathBuf, flag: &'static str },
 }
 
 pub fn trainer(given: Option<&Path>) -> Result<PathBuf, MissingProgram> {
@@ -26,13 +27,14 @@ pub fn ranker(given: Option<&Path>) -> Result<PathBuf, MissingProgram> {
 
 fn locate(name: &'static str, flag: &'static str, given: Option<&Path>) -> Result<PathBuf, MissingProgram> {
     if let Some(path) = given {
-        // Children run in this folder, too, but a name without a slash would be looked up on PATH.
-        return std::path::absolute(path).map_err(|_| MissingProgram { name, flag });
+        // A name without a slash would be looked up on PATH.
+        let file = std::path::absolute(path).ok().filter(|file| file.is_file());
+        return file.ok_or_else(|| MissingProgram::Given { path: path.to_owned(), flag });
     }
     let beside = env::current_exe().ok().and_then(|program| Some(program.parent()?.to_owned()));
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = beside.into_iter().chain(env::split_paths(&path));
-    folders.map(|folder| folder.join(name)).find(|file| file.is_file()).ok_or(MissingProgram { name, flag })
+    folders.map(|folder| folder.join(name)).find(|file| file.is_file()).ok_or(MissingProgram::Installed { name, flag })
 }
 
 /// CPU for a child in thousandths of a core: its limit, but never more than there is, since

@@ -1,0 +1,174 @@
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    client::{Load, ask},
+    shop::{Shop, programs},
+};
+
+fn version(shop: &Shop) -> Option<u64> {
+    ask(shop.address()).ok()?["version"].as_u64()
+}
+
+fn answers_with(shop: &Shop, wanted: u64) {
+    shop.until(&format!("answer of v{wanted}"), || (version(shop)? == wanted).then_some(()));
+}
+
+fn outcome(shop: &Shop, version: u64) -> String {
+    shop.until(&format!("outcome of v{version}"), || {
+        let model = shop.model();
+        let run = &model["status"]["run"];
+        (run["version"] == version).then(|| run["outcome"].as_str().map(str::to_owned)).flatten()
+    })
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn trains_serves_changes_rejects_restarts_and_leaves_nothing() {
+    let Some(programs) = programs() else { return };
+    let mut shop = Shop::new(programs);
+    shop.write(20, "0");
+    shop.up();
+    first_version(&shop);
+    changed_spec_under_load(&shop);
+    invalid_edit(&shop);
+    same_again(&shop);
+    rejected_edit(&shop);
+    restart_serves_without_training(&mut shop);
+    killed_and_started_again(&mut shop);
+    down(&mut shop);
+}
+
+fn first_version(shop: &Shop) {
+    assert_eq!(outcome(shop, 1), "Promoted");
+    let answer = ask(shop.address()).unwrap();
+    assert_eq!(answer["model"], "small");
+    assert!(answer["digest"].as_str().unwrap().starts_with("sha256:"), "{answer}");
+    assert_eq!(answer["products"].as_array().unwrap().len(), 1);
+    let log = shop.log();
+    for words in ["Promoted", "candidate v1", "NDCG@10", "gate of v1: passed", "✓ floor", "curl -s localhost:"] {
+        assert!(log.contains(words), "{words} is not in\n{log}");
+    }
+    assert!(!log.contains('\x1b'), "colours without a terminal");
+    let status = shop.verb(&["status"]);
+    let table = text(&status.stdout);
+    let header = table.lines().next().unwrap().split_whitespace().collect::<Vec<_>>();
+    assert_eq!(header, ["NAME", "READY", "SERVED", "METRIC", "DATA-AGE", "STALE", "NEXT", "MESSAGE"]);
+    let row = table.lines().nth(1).unwrap();
+    assert!(row.contains("small") && row.contains("True") && row.contains("v1"), "{table}");
+    for output in ["json", "yaml"] {
+        let record = text(&shop.verb(&["status", "-o", output]).stdout);
+        assert!(record.contains("searchop.io/v1alpha1") && record.contains("RankingModel"), "{record}");
+    }
+}
+
+fn changed_spec_under_load(shop: &Shop) {
+    let load = Load::start(shop.address());
+    shop.write(25, "0");
+    assert_eq!(outcome(shop, 2), "Promoted");
+    answers_with(shop, 2);
+    // The old ranker is gone, too.
+    std::thread::sleep(Duration::from_millis(500));
+    let seen = load.stop();
+    assert_eq!(seen.failures, Vec::<String>::new(), "of {} requests", seen.answers);
+    assert_eq!(seen.versions.iter().copied().collect::<Vec<_>>(), [1, 2]);
+    assert!(seen.answers > 100, "{}", seen.answers);
+}
+
+fn invalid_edit(shop: &Shop) {
+    let generation = shop.model()["metadata"]["generation"].clone();
+    let valid = fs::read_to_string(shop.path().join("model.yaml")).unwrap();
+    shop.write_text(&valid.replace("numIterations", "numIteration"));
+    let message = "spec.training.parameters.numIteration: unknown field; did you mean \"numIterations\"?";
+    shop.until("message", || shop.log().contains(message).then_some(()));
+    assert_eq!(shop.model()["metadata"]["generation"], generation);
+    shop.write_text(&valid);
+}
+
+fn same_again(shop: &Shop) {
+    let retrain = shop.verb(&["retrain", "--wait", "--timeout", "60s"]);
+    assert_eq!(retrain.status.code(), Some(0), "{}", text(&retrain.stderr));
+    assert!(text(&retrain.stderr).contains("Unchanged"), "{}", text(&retrain.stderr));
+    assert_eq!(version(shop), Some(2));
+}
+
+fn rejected_edit(shop: &Shop) {
+    shop.write(30, "1");
+    assert_eq!(outcome(shop, 4), "Rejected");
+    assert_eq!(version(shop), Some(2), "what serves keeps serving");
+    shop.until("Ready=False", || (shop.condition("Ready")["status"] == "False").then_some(()));
+    assert_eq!(shop.condition("Serving")["status"], "True");
+    let log = shop.log();
+    assert!(log.contains("✗ floor") && log.contains("NDCG@10 at least 1"), "{log}");
+    shop.write(25, "0");
+    shop.until("Ready=True", || (shop.condition("Ready")["status"] == "True").then_some(()));
+}
+
+fn restart_serves_without_training(shop: &mut Shop) {
+    shop.signal("-INT");
+    assert_eq!(shop.ended().code(), Some(0), "{}", shop.log());
+    assert_eq!(shop.processes(), Vec::<String>::new());
+    let status = shop.verb(&["status"]);
+    assert!(text(&status.stderr).contains("this is what was stored"), "{}", text(&status.stderr));
+    let retrain = shop.verb(&["retrain"]);
+    assert_eq!(retrain.status.code(), Some(5), "{}", text(&retrain.stderr));
+    let run = shop.model()["status"]["run"].clone();
+
+    let begin = Instant::now();
+    let address = shop.address();
+    shop.up();
+    shop.until("another address", || (shop.address() != address).then_some(()));
+    answers_with(shop, 2);
+    let took = begin.elapsed();
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert_eq!(shop.model()["status"]["run"], run, "nothing was trained");
+}
+
+fn killed_and_started_again(shop: &mut Shop) {
+    let address = shop.address();
+    shop.signal("-KILL");
+    shop.ended();
+    assert_eq!(shop.processes().len(), 1, "the ranker outlives its parent");
+    shop.up();
+    shop.until("another address", || (shop.address() != address).then_some(()));
+    answers_with(shop, 2);
+    assert!(shop.log().contains("of an earlier run that was killed"), "{}", shop.log());
+    let rankers = shop.processes().iter().filter(|process| process.contains("--metrics-listen")).count();
+    assert_eq!(rankers, 1, "{:?}", shop.processes());
+}
+
+fn down(shop: &mut Shop) {
+    let down = shop.verb(&["down"]);
+    assert_eq!(down.status.code(), Some(0), "{}", text(&down.stderr));
+    assert_eq!(shop.ended().code(), Some(0));
+    assert_eq!(shop.processes(), Vec::<String>::new());
+}
+
+#[test]
+fn one_process_a_folder_and_130_before_anything_served() {
+    let Some(programs) = programs() else { return };
+    let mut shop = Shop::new(programs.clone());
+    shop.write(2000, "0");
+    shop.up();
+    shop.until("a trainer", || (!shop.processes().is_empty() && shop.log().contains("RunStarted")).then_some(()));
+    let mut second = Shop::new(programs);
+    fs::copy(shop.path().join("model.yaml"), second.path().join("model.yaml")).unwrap();
+    std::os::unix::fs::symlink(shop.state(), second.state()).unwrap();
+    second.up();
+    assert_eq!(second.ended().code(), Some(1));
+    assert!(second.log().contains("is in use by process"), "{}", second.log());
+    shop.signal("-INT");
+    assert_eq!(shop.ended().code(), Some(130), "{}", shop.log());
+    assert_eq!(shop.processes(), Vec::<String>::new());
+    // The run goes on where it was: the same version.
+    shop.up();
+    shop.until("the trainer again", || fs::read_dir(shop.state().join("children")).ok()?.next()?.ok());
+    assert_eq!(shop.model()["status"]["run"]["version"], 1);
+    shop.signal("-TERM");
+    assert_eq!(shop.ended().code(), Some(0));
+}

@@ -1,0 +1,131 @@
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
+use serde_json::json;
+
+/// An answer that is no ranking: `{"error": {"code", "message", "path"?}}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiError {
+    kind: Kind,
+    message: String,
+    path: Option<String>,
+}
+
+/// Fixes status and code, so that one problem always looks the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The body is cut, or not JSON at all.
+    InvalidJson,
+    /// JSON, but not a ranking request; the path says where.
+    InvalidRequest,
+    TooManyProducts,
+    BodyTooLarge,
+    UnsupportedMediaType,
+    MethodNotAllowed,
+    NotFound,
+    /// The body did not arrive in time.
+    RequestTimeout,
+    /// Every worker is busy and the queue is full.
+    Overloaded,
+    /// The model is not loaded yet.
+    NotReady,
+    /// Readiness only: the program is about to end. Requests are still answered.
+    Draining,
+    Internal,
+}
+
+impl Kind {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::InvalidJson => StatusCode::BAD_REQUEST,
+            Self::InvalidRequest => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooManyProducts | Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::Overloaded | Self::NotReady | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn code(self) -> &'static str {
+        match self {
+            Self::InvalidJson => "invalid_json",
+            Self::InvalidRequest => "invalid_request",
+            Self::TooManyProducts => "too_many_products",
+            Self::BodyTooLarge => "body_too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::NotFound => "not_found",
+            Self::RequestTimeout => "request_timeout",
+            Self::Overloaded => "overloaded",
+            Self::NotReady => "not_ready",
+            Self::Draining => "draining",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// What a client may repeat unchanged after a moment.
+    fn passes(self) -> bool {
+        self.status() == StatusCode::SERVICE_UNAVAILABLE
+    }
+}
+
+/// A message quotes what the client sent; this much of it.
+const MAX_MESSAGE_CHARS: usize = 300;
+
+impl ApiError {
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        let mut message = message.into();
+        if let Some((end, _)) = message.char_indices().nth(MAX_MESSAGE_CHARS) {
+            message.truncate(end);
+            message.push('…');
+        }
+        Self {
+            kind,
+            message,
+            path: None,
+        }
+    }
+
+    /// The request's value at `path` is wrong.
+    pub fn invalid(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(Kind::InvalidRequest, message).at(path)
+    }
+
+    pub fn at(mut self, path: impl Into<String>) -> Self {
+        self.path = Some(path.into());
+        self
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub fn path(&self) -> Option<&str> {
+        self.path.as_deref()
+    }
+
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut error = json!({"code": self.kind.code(), "message": self.message});
+        if let Some(path) = self.path {
+            error["path"] = path.into();
+        }
+        let mut response = (self.kind.status(), Json(json!({"error": error}))).into_response();
+        if self.kind.passes() {
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}

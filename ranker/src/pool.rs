@@ -1,0 +1,134 @@
+use std::sync::Arc;
+
+use prometheus::{IntCounter, IntGauge};
+use tokio::{sync::Semaphore, task};
+
+/// Runs CPU work on as many threads as there are workers. A short queue takes up bursts; what does
+/// not fit is refused at once, because an answer that waited long is worth less than a quick refusal
+/// that another replica can make good.
+pub struct Pool {
+    workers: Arc<Semaphore>,
+    places: Arc<Semaphore>,
+    queued: IntGauge,
+    shed: IntCounter,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// All workers are busy and the queue is full.
+    Full,
+    /// The work panicked.
+    Failed,
+}
+
+/// Waiting places for each worker. At a few milliseconds a ranking this is a wait of well under the
+/// time in which a search page gives up.
+const QUEUE_PER_WORKER: usize = 16;
+
+impl Pool {
+    /// `queued` shows how much work waits, `shed` counts what was refused.
+    pub fn new(workers: usize, queued: IntGauge, shed: IntCounter) -> Self {
+        let workers = workers.clamp(1, Semaphore::MAX_PERMITS / (1 + QUEUE_PER_WORKER));
+        Self {
+            workers: Arc::new(Semaphore::new(workers)),
+            places: Arc::new(Semaphore::new(workers * (1 + QUEUE_PER_WORKER))),
+            queued,
+            shed,
+        }
+    }
+
+    /// Runs `work` when a worker is free. Work that has begun is finished even if the caller goes
+    /// away, and holds its worker as long.
+    pub async fn run<T, F>(&self, work: F) -> Result<T, Refused>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            self.shed.inc();
+            return Err(Refused::Full);
+        };
+        let waiting = Waiting::begin(&self.queued);
+        let worker = Arc::clone(&self.workers).acquire_owned().await;
+        drop(waiting);
+        let worker = worker.map_err(|_| Refused::Failed)?;
+        let job = task::spawn_blocking(move || {
+            let _held = (place, worker);
+            work()
+        });
+        job.await.map_err(|_| Refused::Failed)
+    }
+}
+
+struct Waiting<'a>(&'a IntGauge);
+
+impl<'a> Waiting<'a> {
+    fn begin(gauge: &'a IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::mpsc, time::Duration};
+
+    use super::*;
+
+    fn pool(workers: usize) -> (Arc<Pool>, IntGauge, IntCounter) {
+        let queued = IntGauge::new("queued", "queued").unwrap();
+        let shed = IntCounter::new("shed", "shed").unwrap();
+        (
+            Arc::new(Pool::new(workers, queued.clone(), shed.clone())),
+            queued,
+            shed,
+        )
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_full_queue_refuses_at_once_and_takes_work_again_after() {
+        let (pool, queued, shed) = pool(1);
+        let (open, gate) = mpsc::channel::<()>();
+        let first = tokio::spawn({
+            let pool = Arc::clone(&pool);
+            async move { pool.run(move || gate.recv().is_ok()).await }
+        });
+        let mut waiting = Vec::new();
+        while pool.places.available_permits() > 0 {
+            let next = Arc::clone(&pool);
+            waiting.push(tokio::spawn(async move { next.run(|| ()).await }));
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        assert_eq!(queued.get(), QUEUE_PER_WORKER as i64);
+        assert_eq!(pool.run(|| ()).await, Err(Refused::Full));
+        assert_eq!(shed.get(), 1);
+        // A caller that goes away gives its place back.
+        waiting.pop().unwrap().abort();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!(queued.get(), QUEUE_PER_WORKER as i64 - 1);
+
+        open.send(()).unwrap();
+        assert_eq!(first.await.unwrap(), Ok(true));
+        for waiter in waiting {
+            assert_eq!(waiter.await.unwrap(), Ok(()));
+        }
+        assert_eq!(queued.get(), 0);
+        assert_eq!(pool.run(|| 7).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn a_panic_costs_one_answer_and_no_worker() {
+        let (pool, _, _) = pool(1);
+        assert_eq!(
+            pool.run(|| panic!("on purpose")).await,
+            Err::<(), _>(Refused::Failed)
+        );
+        assert_eq!(pool.run(|| 1).await, Ok(1));
+    }
+}

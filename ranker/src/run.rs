@@ -1,0 +1,185 @@
+//! The life of the program: open the ports, load, serve, drain.
+
+use std::{future, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use searchop_contract::ExitCode;
+use tokio::{
+    net::TcpListener,
+    select,
+    signal::unix::{Signal, SignalKind, signal},
+    time::sleep,
+};
+use tracing::{info, warn};
+
+use crate::{
+    app::{app, metrics_app},
+    listen::{Origin, bind, rank_listener},
+    load::{LoadError, load},
+    server::{Ending, Server},
+    settings::Settings,
+    state::{Identity, Limits, Ranker},
+};
+
+/// Why the program ended otherwise than by a signal.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        address: SocketAddr,
+        source: io::Error,
+    },
+    #[error("cannot wait for signals: {0}")]
+    Signals(#[from] io::Error),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+}
+
+impl RunError {
+    /// How the process ends.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Listen { .. } | Self::Signals(_) => ExitCode::BadConfig.code(),
+            Self::Load(error) => error.exit_code().code(),
+        }
+    }
+}
+
+/// Serves until a signal comes, drains, and returns. A second signal cuts the drain short.
+pub async fn run(settings: Settings) -> Result<(), RunError> {
+    let mut signals = Signals::new()?;
+    let refused = |address| move |source| RunError::Listen { address, source };
+    let metrics = bind(settings.metrics_listen).map_err(refused(settings.metrics_listen))?;
+    let (rank, origin) = rank_listener(settings.listen).map_err(refused(settings.listen))?;
+    announce(&rank, &metrics, origin);
+
+    let ranker = Arc::new(new_ranker(&settings));
+    let head_timeout = settings.request_timeout;
+    let server = |listener, router| Server {
+        listener,
+        router,
+        head_timeout,
+    };
+    let metrics = server(metrics, metrics_app(Arc::clone(&ranker)));
+    tokio::spawn(metrics.run(
+        future::pending(),
+        Ending {
+            linger: Duration::ZERO,
+            grace: Duration::ZERO,
+        },
+    ));
+    let rank = server(rank, app(Arc::clone(&ranker)));
+    let served = tokio::spawn(serve(
+        rank,
+        origin,
+        Arc::clone(&ranker),
+        settings.drain_seconds,
+    ));
+
+    select! {
+        loaded = load(&settings, &ranker) => ranker.begin(loaded?),
+        signal = signals.next() => {
+            info!(signal, "ended before the model was loaded");
+            return Ok(());
+        }
+    }
+    info!(digest = %settings.digest, tables_digest = %settings.tables_digest, "ready");
+    let signal = signals.next().await;
+    info!(
+        signal,
+        seconds = settings.drain_seconds.as_secs_f64(),
+        "draining"
+    );
+    ranker.drain();
+    select! {
+        _ = served => info!("ended"),
+        signal = signals.next() => warn!(signal, "ended at once by a second signal"),
+    }
+    Ok(())
+}
+
+/// The rank port, from its first connection to its last.
+async fn serve(server: Server, origin: Origin, ranker: Arc<Ranker>, drain: Duration) {
+    let grace = ranker.limits.request_timeout + Duration::from_secs(1);
+    match origin {
+        Origin::Bound => {
+            let stop = async {
+                ranker.until_draining().await;
+                sleep(drain).await;
+            };
+            server
+                .run(
+                    stop,
+                    Ending {
+                        linger: Duration::ZERO,
+                        grace,
+                    },
+                )
+                .await;
+        }
+        Origin::Inherited => {
+            ranker.until_loaded().await;
+            server
+                .run(
+                    ranker.until_draining(),
+                    Ending {
+                        linger: drain,
+                        grace,
+                    },
+                )
+                .await;
+        }
+    }
+}
+
+fn new_ranker(settings: &Settings) -> Ranker {
+    let identity = Identity {
+        model: settings.model.clone(),
+        version: settings.model_version,
+        digest: settings.digest.clone(),
+        tables_digest: settings.tables_digest.clone(),
+    };
+    let limits = Limits {
+        max_candidates: settings.max_candidates,
+        max_body_bytes: settings.max_body_bytes,
+        request_timeout: settings.request_timeout,
+    };
+    Ranker::new(identity, limits, settings.workers())
+}
+
+fn announce(rank: &TcpListener, metrics: &TcpListener, origin: Origin) {
+    let address = |listener: &TcpListener| {
+        listener
+            .local_addr()
+            .map(|at| at.to_string())
+            .unwrap_or_default()
+    };
+    let inherited = origin == Origin::Inherited;
+    info!(
+        rank = address(rank),
+        metrics = address(metrics),
+        inherited,
+        "listening"
+    );
+}
+
+/// The signals that ask a program to end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

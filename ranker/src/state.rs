@@ -1,0 +1,153 @@
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use searchop_contract::Digest;
+use searchop_model::bundle::Bundle;
+use tokio::sync::watch;
+
+use crate::{
+    error::{ApiError, Kind},
+    metrics::Metrics,
+    pool::Pool,
+};
+
+/// Which model this is; part of every answer.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    pub model: String,
+    pub version: u32,
+    pub digest: Digest,
+    pub tables_digest: Digest,
+}
+
+/// What a request may ask for.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub max_candidates: usize,
+    pub max_body_bytes: usize,
+    /// For the body to arrive and a worker to be free.
+    pub request_timeout: Duration,
+}
+
+/// Where the program is in its life. It only moves forward.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The model is not there yet, for this reason.
+    Loading(String),
+    Ready,
+    /// Told to end; still answers.
+    Draining,
+}
+
+impl Phase {
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Loading(_) => "loading",
+            Self::Ready => "ready",
+            Self::Draining => "draining",
+        }
+    }
+}
+
+/// Everything that requests share.
+pub struct Ranker {
+    pub identity: Identity,
+    pub limits: Limits,
+    pub metrics: Metrics,
+    pub pool: Pool,
+    phase: watch::Sender<Phase>,
+    bundle: OnceLock<Arc<Bundle>>,
+}
+
+impl Ranker {
+    /// A ranker that has no model yet and will rank on `workers` threads.
+    pub fn new(identity: Identity, limits: Limits, workers: usize) -> Self {
+        let metrics = Metrics::new();
+        let pool = Pool::new(workers, metrics.queue_depth.clone(), metrics.shed.clone());
+        let (phase, _) = watch::channel(Phase::Loading("the model is being loaded".to_owned()));
+        Self {
+            identity,
+            limits,
+            metrics,
+            pool,
+            phase,
+            bundle: OnceLock::new(),
+        }
+    }
+
+    /// The model that answers, once it is loaded.
+    pub fn bundle(&self) -> Result<&Arc<Bundle>, ApiError> {
+        self.bundle.get().ok_or_else(|| {
+            let reason = match self.phase() {
+                Phase::Loading(reason) => reason,
+                Phase::Ready | Phase::Draining => "there is no model".to_owned(),
+            };
+            ApiError::new(Kind::NotReady, reason)
+        })
+    }
+
+    /// Takes a verified model into service. A process serves one model; a second one is ignored.
+    pub fn begin(&self, bundle: Bundle) {
+        if self.bundle.set(Arc::new(bundle)).is_ok() {
+            self.metrics.loaded(&self.identity);
+            self.advance(Phase::Ready);
+        }
+    }
+
+    /// Says why the model is still not there.
+    pub fn waits_for(&self, reason: String) {
+        self.advance(Phase::Loading(reason));
+    }
+
+    /// Readiness goes off; requests are answered on.
+    pub fn drain(&self) {
+        self.advance(Phase::Draining);
+    }
+
+    fn advance(&self, next: Phase) {
+        self.phase.send_if_modified(|phase| {
+            let forward = match (&*phase, &next) {
+                (Phase::Loading(_), _) | (Phase::Ready, Phase::Draining) => true,
+                (Phase::Ready | Phase::Draining, _) => false,
+            };
+            if forward {
+                *phase = next;
+            }
+            forward
+        });
+    }
+
+    /// Done when there is a model, or there will be none any more.
+    pub async fn until_loaded(&self) {
+        self.until(|phase| !matches!(phase, Phase::Loading(_)))
+            .await;
+    }
+
+    pub async fn until_draining(&self) {
+        self.until(|phase| *phase == Phase::Draining).await;
+    }
+
+    async fn until(&self, reached: impl FnMut(&Phase) -> bool) {
+        // The sender is ours, so the wait cannot fail.
+        let _ = self.phase.subscribe().wait_for(reached).await.map(drop);
+    }
+
+    pub fn phase(&self) -> Phase {
+        self.phase.borrow().clone()
+    }
+
+    pub fn is_draining(&self) -> bool {
+        *self.phase.borrow() == Phase::Draining
+    }
+
+    /// Whether traffic should come here.
+    pub fn readiness(&self) -> Result<(), ApiError> {
+        match &*self.phase.borrow() {
+            Phase::Ready => Ok(()),
+            Phase::Loading(reason) => Err(ApiError::new(Kind::NotReady, reason)),
+            Phase::Draining => Err(ApiError::new(Kind::Draining, "the program is about to end")),
+        }
+    }
+}

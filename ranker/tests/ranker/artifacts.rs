@@ -1,0 +1,184 @@
+//! Small artifacts, written the way the trainer writes them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use searchop_contract::{BoostingParameters, Digest, MANIFEST_FORMAT, ModelManifest, names};
+use searchop_model::{
+    artifact::{Golden, GoldenRow, write_artifact, write_file},
+    bundle::{Bundle, features_of},
+    features::{FEATURES_VERSION, feature_names},
+    forest::Forest,
+    item::{Candidate, ItemFields},
+    tables::{ItemRow, TableRows, Tables},
+};
+use tempfile::TempDir;
+
+/// Moment of the golden rows and of the tables.
+const TIME: &str = "2026-03-01T00:00:00Z";
+
+/// A model and its tables in a folder of their own.
+pub struct Artifacts {
+    dir: TempDir,
+    pub digest: Digest,
+    pub tables_digest: Digest,
+}
+
+impl Artifacts {
+    /// A title that has the words of the query scores `matched`, another one `-matched`; up to 100 in
+    /// price adds 0.25, more takes 0.25 away.
+    pub fn new(matched: f64) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let staging = dir.path().join("staging");
+        let tables = tables();
+        fs::create_dir(&staging).unwrap();
+        let tables_digest = tables.write(&staging).unwrap();
+        let place = |folder: &str, digest: &Digest| {
+            let parent = dir.path().join(folder);
+            fs::create_dir_all(&parent).unwrap();
+            fs::rename(&staging, parent.join(digest.hex())).unwrap();
+            fs::create_dir(&staging).unwrap();
+        };
+        place(names::TABLES_FOLDER, &tables_digest);
+        let model = model_text(matched);
+        write_file(&staging, names::MODEL_FILE, model.as_bytes()).unwrap();
+        golden(&tables, &tables_digest, &model)
+            .write(&staging)
+            .unwrap();
+        let (digest, _) = write_artifact(&staging, manifest(&tables)).unwrap();
+        place(names::MODELS_FOLDER, &digest);
+        Self {
+            dir,
+            digest,
+            tables_digest,
+        }
+    }
+
+    pub fn uri(&self) -> String {
+        format!("file://{}", self.dir.path().display())
+    }
+
+    pub fn root(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn model_dir(&self) -> PathBuf {
+        self.dir
+            .path()
+            .join(names::MODELS_FOLDER)
+            .join(self.digest.hex())
+    }
+
+    pub fn tables_dir(&self) -> PathBuf {
+        self.dir
+            .path()
+            .join(names::TABLES_FOLDER)
+            .join(self.tables_digest.hex())
+    }
+
+    pub fn bundle(&self) -> Bundle {
+        Bundle::open(
+            &self.model_dir(),
+            &self.digest,
+            &self.tables_dir(),
+            &self.tables_digest,
+        )
+        .unwrap()
+    }
+}
+
+fn tables() -> Tables {
+    let item = |id: &str, title: &str, price: f64| ItemRow {
+        id: id.to_owned(),
+        fields: ItemFields {
+            title: Some(title.into()),
+            price: Some(price),
+            ..ItemFields::default()
+        },
+        ..ItemRow::default()
+    };
+    let items = vec![
+        item("1", "Trail running shoes", 150.0),
+        item("2", "Road running shoes", 80.0),
+        item("3", "Coffee grinder", 40.0),
+    ];
+    Tables::build(TableRows {
+        model: "products".to_owned(),
+        tables_time: TIME.parse().unwrap(),
+        items,
+        query_items: Vec::new(),
+        totals: Default::default(),
+    })
+    .unwrap()
+}
+
+fn manifest(tables: &Tables) -> ModelManifest {
+    ModelManifest {
+        format_version: MANIFEST_FORMAT,
+        model: "products".to_owned(),
+        files: Vec::new(),
+        text: tables.analyzer().version(),
+        features_version: FEATURES_VERSION,
+        features: feature_names(),
+        parameters: BoostingParameters::default(),
+        trees: 2,
+        trained_through_time: TIME.parse().unwrap(),
+    }
+}
+
+fn golden(tables: &Tables, tables_digest: &Digest, model: &str) -> Golden {
+    let forest = Forest::parse(model.as_bytes()).unwrap();
+    let time = tables.tables_time.as_second();
+    let row = |item: &str| {
+        let candidate = Candidate {
+            id: item.to_owned(),
+            fields: ItemFields::default(),
+        };
+        let row = features_of(tables, "running shoes", time, &[candidate]).remove(0);
+        GoldenRow::new("running shoes", item, &row, forest.score(&row))
+    };
+    Golden {
+        tables_digest: tables_digest.clone(),
+        time,
+        rows: ["1", "2", "3"].map(row).to_vec(),
+    }
+}
+
+/// Two stumps in LightGBM's text form.
+fn model_text(matched: f64) -> String {
+    const MISSING_LEFT: u8 = 10;
+    const MISSING_RIGHT: u8 = 8;
+    let price = 101f64.ln();
+    let trees = [
+        stump(0, "title_coverage", 0.5, MISSING_LEFT, [-matched, matched]),
+        stump(1, "price_log", price, MISSING_RIGHT, [0.25, -0.25]),
+    ];
+    let names = feature_names();
+    let sizes = trees.each_ref().map(|tree| tree.len().to_string());
+    format!(
+        "tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\n\
+         max_feature_idx={}\nobjective=lambdarank\nfeature_names={}\nfeature_infos={}\n\
+         tree_sizes={}\n\n{}end of trees\n\nparameters:\nend of parameters\n",
+        names.len() - 1,
+        names.join(" "),
+        vec!["none"; names.len()].join(" "),
+        sizes.join(" "),
+        trees.concat(),
+    )
+}
+
+fn stump(index: usize, feature: &str, threshold: f64, decision: u8, leaves: [f64; 2]) -> String {
+    let column = feature_names()
+        .iter()
+        .position(|name| name == feature)
+        .unwrap();
+    format!(
+        "Tree={index}\nnum_leaves=2\nnum_cat=0\nsplit_feature={column}\nsplit_gain=1\n\
+         threshold={threshold}\ndecision_type={decision}\nleft_child=-1\nright_child=-2\n\
+         leaf_value={} {}\nleaf_weight=1 1\nleaf_count=1 1\ninternal_value=0\ninternal_weight=0\n\
+         internal_count=2\nis_linear=0\nshrinkage=1\n\n\n",
+        leaves[0], leaves[1],
+    )
+}

@@ -1,0 +1,9 @@
+//! The ranker as its clients and Kubernetes see it: routes through the Router that the program
+//! serves, and the program itself as a process.
+
+mod artifacts;
+mod client;
+mod life;
+mod object_store;
+mod process;
+mod routes;

@@ -1,0 +1,486 @@
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::{Arc, mpsc},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::{Router, body::Body};
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use hyper::body::Frame;
+use searchop_ranker::{Identity, Limits, Ranker, app, metrics_app};
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use crate::{artifacts::Artifacts, client::RANK};
+
+const MAX_BODY: usize = 20_000;
+
+fn not_loaded(artifacts: &Artifacts) -> Arc<Ranker> {
+    let identity = Identity {
+        model: "products".to_owned(),
+        version: 7,
+        digest: artifacts.digest.clone(),
+        tables_digest: artifacts.tables_digest.clone(),
+    };
+    let limits = Limits {
+        max_candidates: 50,
+        max_body_bytes: MAX_BODY,
+        request_timeout: Duration::from_millis(300),
+    };
+    Arc::new(Ranker::new(identity, limits, 1))
+}
+
+fn loaded() -> (Artifacts, Arc<Ranker>) {
+    let artifacts = Artifacts::new(1.0);
+    let ranker = not_loaded(&artifacts);
+    ranker.begin(artifacts.bundle());
+    (artifacts, ranker)
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    fn error(&self) -> (u16, String, Option<String>) {
+        let body = self.json();
+        let error = &body["error"];
+        assert!(
+            error["message"]
+                .as_str()
+                .is_some_and(|message| !message.is_empty()),
+            "{body}"
+        );
+        assert_eq!(self.header("content-type"), Some("application/json"));
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        (
+            self.status.as_u16(),
+            text(&error["code"]).unwrap(),
+            text(&error["path"]),
+        )
+    }
+}
+
+async fn call(router: &Router, request: Request<Body>) -> Answer {
+    let (head, body) = router.clone().oneshot(request).await.unwrap().into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Answer {
+        status: head.status,
+        headers: head.headers,
+        body,
+    }
+}
+
+async fn get(router: &Router, path: &str) -> Answer {
+    call(router, Request::get(path).body(Body::empty()).unwrap()).await
+}
+
+async fn post(router: &Router, content_type: &str, body: impl Into<Body>) -> Answer {
+    let request = Request::post("/rank").header("content-type", content_type);
+    call(router, request.body(body.into()).unwrap()).await
+}
+
+async fn rank(router: &Router, body: impl Into<Body>) -> Answer {
+    post(router, "application/json", body).await
+}
+
+#[tokio::test]
+async fn products_come_back_in_order_with_their_ids_and_the_model() {
+    let (artifacts, ranker) = loaded();
+    let router = app(ranker);
+    let answer = rank(&router, RANK).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    let mut body = answer.json();
+    let query_id = body.as_object_mut().unwrap().remove("query_id").unwrap();
+    assert_eq!(query_id.as_str().unwrap().len(), 36);
+    assert_eq!(
+        body,
+        json!({
+            "model": "products",
+            "version": 7,
+            "digest": artifacts.digest,
+            "tables_digest": artifacts.tables_digest,
+            "products": [{"id": 1, "score": 1.25}, {"id": "3", "score": -0.75}],
+        })
+    );
+}
+
+#[tokio::test]
+async fn the_request_wins_over_the_table_and_ids_alone_are_enough() {
+    let (_artifacts, ranker) = loaded();
+    let router = app(ranker);
+    let products = |answer: &Answer| answer.json()["products"].clone();
+    let body = r#"{"query":"running shoes","query_id":"q-9","products":[{"id":"3"},{"id":1},{"id":2},{"id":"new"}]}"#;
+    let answer = rank(&router, body).await;
+    assert_eq!(answer.json()["query_id"], "q-9");
+    let by_table = json!([
+        {"id": 2, "score": 1.25}, {"id": 1, "score": 0.75},
+        {"id": "3", "score": -0.75}, {"id": "new", "score": -1.25},
+    ]);
+    assert_eq!(products(&answer), by_table);
+
+    let body = r#"{"query":"running shoes","top_k":2,"products":[{"id":2,"price":500},{"id":1,"price":5},{"id":1}]}"#;
+    let by_request = json!([{"id": 1, "score": 1.25}, {"id": 2, "score": 0.75}]);
+    assert_eq!(products(&rank(&router, body).await), by_request);
+}
+
+#[tokio::test]
+async fn repeated_ids_come_back_once_a_product_in_the_order_of_the_request() {
+    let (_artifacts, ranker) = loaded();
+    let body = r#"{"query":"running shoes","products":[{"id":"2"},{"id":2},{"id":"2"}]}"#;
+    let answer = rank(&app(ranker), body).await;
+    let same =
+        json!([{"id": "2", "score": 1.25}, {"id": 2, "score": 1.25}, {"id": "2", "score": 1.25}]);
+    assert_eq!(answer.json()["products"], same);
+}
+
+#[tokio::test]
+async fn no_products_is_an_empty_answer() {
+    let (_artifacts, ranker) = loaded();
+    let answer = rank(&app(ranker), r#"{"query":"","products":[]}"#).await;
+    assert_eq!(
+        (answer.status, &answer.json()["products"]),
+        (StatusCode::OK, &json!([]))
+    );
+}
+
+#[tokio::test]
+async fn every_wrong_body_has_its_own_answer() {
+    let (_artifacts, ranker) = loaded();
+    let router = app(ranker);
+    let list = |n: usize, product: &str| {
+        format!(
+            r#"{{"query":"a","products":[{}]}}"#,
+            vec![product; n].join(",")
+        )
+    };
+    let mut late = vec![r#"{"id":1}"#; 17];
+    late.push(r#"{"id":18,"price":"cheap"}"#);
+    let late = format!(r#"{{"query":"a","products":[{}]}}"#, late.join(","));
+    let long_query = format!(r#"{{"query":"{}","products":[]}}"#, "q".repeat(1001));
+    let table: Vec<(String, u16, &str, Option<&str>)> = vec![
+        (RANK[..RANK.len() - 2].to_owned(), 400, "invalid_json", None),
+        (String::new(), 400, "invalid_json", None),
+        ("not json".to_owned(), 400, "invalid_json", None),
+        (
+            list(1, r#"{"id":1,"price":1e400}"#),
+            400,
+            "invalid_json",
+            None,
+        ),
+        (
+            list(1, r#"{"id":1,"price":NaN}"#),
+            400,
+            "invalid_json",
+            None,
+        ),
+        ("[]".to_owned(), 422, "invalid_request", None),
+        ("null".to_owned(), 422, "invalid_request", None),
+        (late, 422, "invalid_request", Some("products[17].price")),
+        (
+            r#"{"products":[]}"#.to_owned(),
+            422,
+            "invalid_request",
+            Some("query"),
+        ),
+        (
+            r#"{"query":7,"products":[]}"#.to_owned(),
+            422,
+            "invalid_request",
+            Some("query"),
+        ),
+        (long_query, 422, "invalid_request", Some("query")),
+        (
+            r#"{"query":"a"}"#.to_owned(),
+            422,
+            "invalid_request",
+            Some("products"),
+        ),
+        (
+            list(1, r#"{"title":"a"}"#),
+            422,
+            "invalid_request",
+            Some("products[0].id"),
+        ),
+        (
+            list(1, r#"{"id":true}"#),
+            422,
+            "invalid_request",
+            Some("products[0].id"),
+        ),
+        (
+            list(51, r#"{"id":1}"#),
+            413,
+            "too_many_products",
+            Some("products"),
+        ),
+        (list(5000, "{}"), 413, "too_many_products", Some("products")),
+        ("[".repeat(MAX_BODY), 422, "invalid_request", None),
+        (
+            format!(r#"{{"query":{}"#, "[".repeat(MAX_BODY - 20)),
+            422,
+            "invalid_request",
+            Some("query"),
+        ),
+        (" ".repeat(MAX_BODY + 1), 413, "body_too_large", None),
+        (" ".repeat(10 * MAX_BODY), 413, "body_too_large", None),
+    ];
+    for (body, status, code, path) in table {
+        let shown: String = body.chars().take(60).collect();
+        let answer = rank(&router, body).await;
+        let expected = (status, code.to_owned(), path.map(str::to_owned));
+        assert_eq!(answer.error(), expected, "{shown}: {}", answer.text());
+    }
+    assert_eq!(
+        rank(&router, list(50, r#"{"id":1}"#)).await.status,
+        StatusCode::OK
+    );
+}
+
+#[tokio::test]
+async fn wrong_heads_have_their_own_answers() {
+    let (_artifacts, ranker) = loaded();
+    let router = app(ranker);
+    let request = |method: &str, path: &str| Request::builder().method(method).uri(path);
+    let encoded = request("POST", "/rank")
+        .header("content-type", "application/json")
+        .header("content-encoding", "gzip");
+    let table = [
+        (request("POST", "/rank"), 415, "unsupported_media_type"),
+        (
+            request("POST", "/rank").header("content-type", "text/plain"),
+            415,
+            "unsupported_media_type",
+        ),
+        (
+            request("POST", "/rank").header("content-type", "application/x+jsonx"),
+            415,
+            "unsupported_media_type",
+        ),
+        (encoded, 415, "unsupported_media_type"),
+        (request("GET", "/rank"), 405, "method_not_allowed"),
+        (request("DELETE", "/health"), 405, "method_not_allowed"),
+        (request("GET", "/"), 404, "not_found"),
+        (request("POST", "/rank/"), 404, "not_found"),
+        (request("GET", "/metrics"), 404, "not_found"),
+    ];
+    for (request, status, code) in table {
+        let request = request.body(Body::from(RANK)).unwrap();
+        let shown = format!(
+            "{} {} {:?}",
+            request.method(),
+            request.uri(),
+            request.headers()
+        );
+        let answer = call(&router, request).await;
+        assert_eq!(answer.error(), (status, code.to_owned(), None), "{shown}");
+    }
+    let allow = |answer: Answer| answer.header("allow").map(str::to_owned);
+    assert_eq!(allow(get(&router, "/rank").await).as_deref(), Some("POST"));
+    let request = request("POST", "/health").body(Body::empty()).unwrap();
+    assert_eq!(
+        allow(call(&router, request).await).as_deref(),
+        Some("GET,HEAD")
+    );
+    for good in [
+        "application/json; charset=utf-8",
+        "Application/JSON",
+        "application/vnd.shop+json",
+    ] {
+        assert_eq!(
+            post(&router, good, RANK).await.status,
+            StatusCode::OK,
+            "{good}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_given_up() {
+    struct Stuck;
+    impl hyper::body::Body for Stuck {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Pending
+        }
+    }
+    let (_artifacts, ranker) = loaded();
+    let answer = rank(&app(ranker), Body::new(Stuck)).await;
+    assert_eq!(answer.error(), (408, "request_timeout".to_owned(), None));
+}
+
+#[tokio::test]
+async fn a_full_queue_answers_at_once_and_a_long_wait_ends() {
+    let (_artifacts, ranker) = loaded();
+    let router = app(Arc::clone(&ranker));
+    let (open, gate) = mpsc::channel::<()>();
+    let busy = tokio::spawn({
+        let ranker = Arc::clone(&ranker);
+        async move { ranker.pool.run(move || gate.recv().is_ok()).await }
+    });
+    tokio::task::yield_now().await;
+
+    let begin = std::time::Instant::now();
+    let waiting: Vec<_> = (0..16)
+        .map(|_| {
+            let router = router.clone();
+            tokio::spawn(async move { rank(&router, RANK).await.error() })
+        })
+        .collect();
+    while ranker.metrics.queue_depth.get() < 16 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let refused = rank(&router, RANK).await;
+    assert!(
+        begin.elapsed() < Duration::from_millis(250),
+        "refused at once"
+    );
+    assert_eq!(refused.error(), (503, "overloaded".to_owned(), None));
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(ranker.metrics.shed.get(), 1);
+    for waited in waiting {
+        assert_eq!(waited.await.unwrap(), (503, "overloaded".to_owned(), None));
+    }
+    open.send(()).unwrap();
+    assert!(busy.await.unwrap().unwrap());
+    assert_eq!(rank(&router, RANK).await.status, StatusCode::OK);
+    assert_eq!(ranker.metrics.queue_depth.get(), 0);
+}
+
+#[tokio::test]
+async fn probes_tell_where_the_program_is_in_its_life() {
+    let artifacts = Artifacts::new(1.0);
+    let ranker = not_loaded(&artifacts);
+    let (router, metrics) = (app(Arc::clone(&ranker)), metrics_app(Arc::clone(&ranker)));
+    let health = |status: &str, trained: Option<&str>| {
+        let mut body = json!({
+            "status": status, "model": "products", "version": 7,
+            "digest": artifacts.digest, "tables_digest": artifacts.tables_digest,
+        });
+        if let Some(trained) = trained {
+            body["trainedThroughTime"] = trained.into();
+        }
+        body
+    };
+    for router in [&router, &metrics] {
+        assert_eq!(get(router, "/livez").await.status, StatusCode::OK);
+        let ready = get(router, "/readyz").await;
+        assert_eq!(ready.error(), (503, "not_ready".to_owned(), None));
+        assert_eq!(ready.header("retry-after"), Some("1"));
+        let answer = get(router, "/health").await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.json()),
+            (503, health("loading", None))
+        );
+    }
+    let early = rank(&router, RANK).await;
+    assert_eq!(early.error(), (503, "not_ready".to_owned(), None));
+    assert_eq!(early.header("retry-after"), Some("1"));
+    ranker.waits_for("storage does not answer".to_owned());
+    assert!(
+        get(&router, "/readyz")
+            .await
+            .text()
+            .contains("storage does not answer")
+    );
+
+    ranker.begin(artifacts.bundle());
+    let trained = Some("2026-03-01T00:00:00Z");
+    for router in [&router, &metrics] {
+        assert_eq!(get(router, "/readyz").await.status, StatusCode::OK);
+        let answer = get(router, "/health").await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.json()),
+            (200, health("ready", trained))
+        );
+    }
+    assert_eq!(rank(&router, RANK).await.header("connection"), None);
+
+    ranker.drain();
+    ranker.waits_for("too late".to_owned());
+    for router in [&router, &metrics] {
+        assert_eq!(
+            get(router, "/readyz").await.error(),
+            (503, "draining".to_owned(), None)
+        );
+        assert_eq!(get(router, "/livez").await.status, StatusCode::OK);
+        assert_eq!(
+            get(router, "/health").await.json(),
+            health("draining", trained)
+        );
+    }
+    let last = rank(&router, RANK).await;
+    assert_eq!(
+        (last.status, last.header("connection")),
+        (StatusCode::OK, Some("close"))
+    );
+}
+
+#[tokio::test]
+async fn metrics_count_routes_not_paths() {
+    let (artifacts, ranker) = loaded();
+    let (router, metrics) = (app(Arc::clone(&ranker)), metrics_app(ranker));
+    rank(&router, RANK).await;
+    rank(
+        &router,
+        r#"{"query":"running shoes","products":[{"id":"new"},{"id":"newer"}]}"#,
+    )
+    .await;
+    rank(&router, "{").await;
+    for path in ["/a", "/b\"}", "/rank/%7B"] {
+        get(&router, path).await;
+    }
+    let answer = get(&metrics, "/metrics").await;
+    assert_eq!(
+        answer.header("content-type"),
+        Some("text/plain; version=0.0.4")
+    );
+    let text = answer.text();
+    for line in [
+        r#"searchop_rank_requests_total{route="/rank",status="200"} 2"#,
+        r#"searchop_rank_requests_total{route="/rank",status="400"} 1"#,
+        r#"searchop_rank_requests_total{route="unmatched",status="404"} 3"#,
+        "searchop_rank_duration_seconds_count 3",
+        r#"searchop_rank_candidates_bucket{le="1"} 0"#,
+        r#"searchop_rank_candidates_bucket{le="5"} 2"#,
+        "searchop_rank_queue_depth 0",
+        "searchop_rank_shed_total 0",
+        "searchop_rank_unknown_ids_total 2",
+        // Two products have no price and no title; nothing was ever rated.
+        r#"searchop_rank_missing_features_total{feature="price_log"} 2"#,
+        r#"searchop_rank_missing_features_total{feature="rating"} 4"#,
+        &format!(
+            r#"searchop_model_info{{digest="{}",model="products",version="7"}} 1"#,
+            artifacts.digest
+        ),
+    ] {
+        assert!(
+            text.lines().any(|found| found == line),
+            "{line} is not in\n{text}"
+        );
+    }
+}

@@ -44,7 +44,7 @@ s3_url() {
 
 make_buckets() {
   local bucket
-  for bucket in shop models; do
+  for bucket in shop-data models; do
     curl --silent --show-error --fail --max-time 10 --retry 5 --retry-connrefused --request PUT \
       --aws-sigv4 aws:amz:us-east-1:s3 --user searchop:searchop-secret \
       --header "x-amz-content-sha256: UNSIGNED-PAYLOAD" "$(s3_url)/$bucket"

@@ -8,9 +8,8 @@
 
 [ "${cluster_dir:-}" ] || { set -euo pipefail; source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"; source "$cluster_dir/machine.sh"; }
 
-# The last one, whose name has the compiler's version, holds the licence of the three before it.
-base_packages="ca-certificates libc6 libgcc-s1 libgomp1 libstdc++6
-  $(dpkg-query --show --showformat='${Depends}' libgcc-s1 | grep --only-matching 'gcc-[0-9]*-base')"
+source "$cluster_dir/base.sh"
+
 images=$searchop_cache/images
 
 # Copies instead of mounts, and a storage that goes away with the work folder.
@@ -21,33 +20,11 @@ builder() {
     buildah --root "$work/storage" --runroot "$work/run" --storage-driver vfs "$@"
 }
 
-# unpack_base ROOT: the files of the base packages and nothing else: no shell, no package manager.
-unpack_base() {
-  local root=$1 package
-  (cd "$work" && apt-get download $base_packages) >"$work/download.log" 2>&1 \
-    || { cat "$work/download.log" >&2; fail "could not download $base_packages; try \"apt-get update\" first"; }
-  mkdir -p "$root"/{etc/ssl/certs,home/nonroot,var/lib/dpkg/status.d}
-  install -d -m 1777 "$root/tmp"
-  for package in "$work"/*.deb; do
-    dpkg-deb --extract "$package" "$root"
-    # Scanners read from here what the image is made of.
-    dpkg-deb --field "$package" >"$root/var/lib/dpkg/status.d/$(dpkg-deb --field "$package" Package)"
-  done
-  find "$root/usr/share/ca-certificates" -name '*.crt' -exec cat {} + >"$root/etc/ssl/certs/ca-certificates.crt"
-  find "$root/usr/share/doc" ! -name copyright -type f -delete
-  rm -rf "$root"/usr/{sbin,bin,lib/*/gconv,share/{gdb,man,lintian}} "$root/sbin" "$root"/etc/{ca-certificates,ld.so.conf.d}
-  echo "root:x:0:0:root:/root:/sbin/nologin
-nonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin" >"$root/etc/passwd"
-  echo "root:x:0:
-nonroot:x:65532:" >"$root/etc/group"
-  chown 65532:65532 "$root/home/nonroot"
-}
-
 # base_image: the archive of the base, built if these versions have not been.
 base_image() {
   local versions archive
-  versions=$(apt-cache policy $base_packages | grep -E '^[^ ]|Candidate')
-  archive=$images/base-$(cat "$cluster_dir/images.sh" - <<<"$versions" | sha256sum | cut -c1-12).tar
+  versions=$(apt-cache policy $(base_packages) | grep -E '^[^ ]|Candidate')
+  archive=$(archive_name base "$cluster_dir/base.sh" <(echo "$versions"))
   if [ ! -f "$archive" ]; then
     unpack_base "$work/base" >&2
     builder from --name base scratch >/dev/null

@@ -1,6 +1,8 @@
 use serde::{Deserialize, Serialize};
 
 /// What is known about an item, from the catalogue or from a request. Every field may be missing.
+/// Numbers count with the precision of an `f32`, the precision of a feature: what JSON writes of
+/// one is read back the same.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ItemFields {
@@ -12,14 +14,18 @@ pub struct ItemFields {
     pub brand: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub category: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(with = "single", skip_serializing_if = "Option::is_none")]
     pub price: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(with = "single", skip_serializing_if = "Option::is_none")]
     pub rating: Option<f64>,
-    #[serde(alias = "rating_count", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        alias = "rating_count",
+        with = "single",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub rating_count: Option<f64>,
     /// Pieces in stock.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(with = "single", skip_serializing_if = "Option::is_none")]
     pub stock: Option<f64>,
     /// When the item entered the shop, in seconds since 1970.
     #[serde(alias = "added_time", skip_serializing_if = "Option::is_none")]
@@ -44,15 +50,16 @@ impl ItemFields {
         }
     }
 
-    /// The same with numbers that are not finite taken as missing, which is what JSON can carry.
-    pub fn finite(mut self) -> Self {
-        for number in [
+    /// The same in the precision of an `f32`; what is not finite in it is missing.
+    pub fn single(mut self) -> Self {
+        let numbers = [
             &mut self.price,
             &mut self.rating,
             &mut self.rating_count,
             &mut self.stock,
-        ] {
-            *number = number.filter(|value| value.is_finite());
+        ];
+        for number in numbers {
+            *number = number.and_then(single_precision);
         }
         self
     }
@@ -68,6 +75,26 @@ impl ItemFields {
             && self.description == other.description
             && self.brand == other.brand
             && self.category == other.category
+    }
+}
+
+/// The value rounded to an `f32`; `None` if it is not finite.
+pub(crate) fn single_precision(value: f64) -> Option<f64> {
+    let rounded = f64::from(value as f32);
+    rounded.is_finite().then_some(rounded)
+}
+
+/// Numbers in JSON, in the precision of an `f32`.
+mod single {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &Option<f64>, to: S) -> Result<S::Ok, S::Error> {
+        value.map(|value| value as f32).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+        let value = Option::<f32>::deserialize(from)?;
+        Ok(value.filter(|value| value.is_finite()).map(f64::from))
     }
 }
 

@@ -115,7 +115,7 @@ impl Tables {
         if row.id.is_empty() {
             return Err("the id is empty".to_owned());
         }
-        let fields = row.fields.finite();
+        let fields = row.fields.single();
         let item = Item {
             text: AnalysedText::new(&self.analyzer, &fields),
             fields,

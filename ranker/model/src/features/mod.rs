@@ -8,7 +8,7 @@ mod analysed;
 
 use crate::{
     counters::{Counters, ItemHistory, Priors, Rates},
-    item::ItemFields,
+    item::{ItemFields, single_precision},
     lexicon::Lexicon,
     text::Analyzer,
 };
@@ -137,14 +137,15 @@ static ECOMMERCE: [Feature; 28] = {
         feature("price_log", "ln(1 + price)", Item, |s| {
             log_of(s.fields.price)
         }),
-        feature("rating", "stars", Item, |s| finite(s.fields.rating)),
+        feature("rating", "stars", Item, |s| number(s.fields.rating)),
         feature("rating_count_log", "ln(1 + ratings)", Item, |s| {
             log_of(s.fields.rating_count)
         }),
         feature("in_stock", "0 or 1", Item, |s| {
-            s.fields
-                .stock
-                .map_or(f64::NAN, |pieces| f64::from(u8::from(pieces > 0.0)))
+            match number(s.fields.stock) {
+                pieces if pieces.is_nan() => pieces,
+                pieces => f64::from(u8::from(pieces > 0.0)),
+            }
         }),
         feature("age_days", "days since added", Item, |s| {
             age_days(s.fields.added_time, s.time)
@@ -205,13 +206,12 @@ static ECOMMERCE: [Feature; 28] = {
 
 /// ln(1 + value); NaN for what is missing, negative or not finite.
 fn log_of(value: Option<f64>) -> f64 {
-    value
-        .filter(|value| *value >= 0.0)
-        .map_or(f64::NAN, |value| finite(Some(value)).ln_1p())
+    number(value.filter(|value| *value >= 0.0)).ln_1p()
 }
 
-fn finite(value: Option<f64>) -> f64 {
-    value.filter(|value| value.is_finite()).unwrap_or(f64::NAN)
+/// NaN for what is missing or not finite.
+fn number(value: Option<f64>) -> f64 {
+    value.and_then(single_precision).unwrap_or(f64::NAN)
 }
 
 /// An item that will be added later is as old as one added now.

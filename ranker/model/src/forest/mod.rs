@@ -144,6 +144,3 @@ fn contains(bits: &[u32], value: f32) -> bool {
     bits.get(category / 32)
         .is_some_and(|word| word >> (category % 32) & 1 == 1)
 }
-
-#[cfg(test)]
-mod tests;

@@ -249,10 +249,11 @@ fn parse_nodes(
     categories: &Categories,
 ) -> Detail<Vec<Node>> {
     let split_feature: Vec<i64> = list("split_feature", lines.get("split_feature")?, count)?;
-    let threshold = finite(
-        "threshold",
-        list("threshold", lines.get("threshold")?, count)?,
-    )?;
+    // LightGBM writes `inf` where it parts missing values from all others.
+    let threshold: Vec<f64> = list("threshold", lines.get("threshold")?, count)?;
+    if let Some(index) = threshold.iter().position(|value| value.is_nan()) {
+        return Err(format!("threshold[{index}] is not a number"));
+    }
     let decision_type: Vec<u8> = list("decision_type", lines.get("decision_type")?, count)?;
     let left = children("left_child", lines, count)?;
     let right = children("right_child", lines, count)?;

@@ -3,6 +3,7 @@
 //! S3 because the manifest is written last and read first.
 
 mod local;
+mod remote;
 mod s3;
 
 use std::{
@@ -14,7 +15,7 @@ use searchop_contract::{Digest, ExitCode, names};
 
 use crate::artifact::ArtifactError;
 use local::LocalStore;
-use s3::S3Store;
+use remote::RemoteStore;
 
 pub use s3::{S3Location, S3Settings, install_tls_provider};
 
@@ -110,22 +111,22 @@ pub struct ArtifactStore(Backend);
 
 enum Backend {
     Local(LocalStore),
-    S3(S3Store),
+    Remote(RemoteStore),
 }
 
 impl ArtifactStore {
     /// Opens `file:///folder` or `s3://bucket/prefix`; `settings` are used for S3 alone. Does no I/O.
     pub fn open(uri: &str, settings: &S3Settings) -> Result<Self, StoreError> {
         if uri.starts_with("s3://") {
-            return Ok(Self(Backend::S3(S3Store::new(S3Location::open(
+            return Ok(Self(Backend::Remote(RemoteStore::new(S3Location::open(
                 uri, settings,
             )?))));
         }
         LocalStore::open(uri).map(|store| Self(Backend::Local(store)))
     }
 
-    /// Copies the sealed artifact in `dir` into the store. Done already: nothing happens. A copy
-    /// that is cut off or altered is replaced.
+    /// Copies the sealed artifact in `dir` into the store. Done already: nothing happens; a copy
+    /// that is incomplete is replaced.
     pub async fn publish(
         &self,
         dir: &Path,
@@ -134,7 +135,7 @@ impl ArtifactStore {
     ) -> Result<(), StoreError> {
         match &self.0 {
             Backend::Local(store) => store.publish(dir, kind, digest).await,
-            Backend::S3(store) => store.publish(dir, kind, digest).await,
+            Backend::Remote(store) => store.publish(dir, kind, digest).await,
         }
     }
 
@@ -148,7 +149,7 @@ impl ArtifactStore {
     ) -> Result<PathBuf, StoreError> {
         match &self.0 {
             Backend::Local(store) => store.fetch(kind, digest).await,
-            Backend::S3(store) => store.fetch(kind, digest, into).await,
+            Backend::Remote(store) => store.fetch(kind, digest, into).await,
         }
     }
 
@@ -156,7 +157,7 @@ impl ArtifactStore {
     pub async fn list(&self, kind: ArtifactKind) -> Result<Vec<Digest>, StoreError> {
         match &self.0 {
             Backend::Local(store) => store.list(kind).await,
-            Backend::S3(store) => store.list(kind).await,
+            Backend::Remote(store) => store.list(kind).await,
         }
     }
 
@@ -164,7 +165,7 @@ impl ArtifactStore {
     pub async fn delete(&self, kind: ArtifactKind, digest: &Digest) -> Result<(), StoreError> {
         match &self.0 {
             Backend::Local(store) => store.delete(kind, digest).await,
-            Backend::S3(store) => store.delete(kind, digest).await,
+            Backend::Remote(store) => store.delete(kind, digest).await,
         }
     }
 }

@@ -1,32 +1,21 @@
+//! How S3-compatible storage is reached, and what its errors mean.
+
 use std::{
     env,
     error::Error as _,
     fmt,
-    fs::{self, File},
-    io::{Read, Write},
-    path::{Path, PathBuf},
     sync::{Arc, Once},
     time::Duration,
 };
 
-use futures::TryStreamExt;
 use object_store::{
-    BackoffConfig, ClientOptions, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig,
-    aws::{AmazonS3, AmazonS3Builder},
-    client::HttpError,
-    path::Path as Key,
+    BackoffConfig, ClientOptions, ObjectStore, RetryConfig, aws::AmazonS3Builder,
+    client::HttpError, path::Path as Key,
 };
-use searchop_contract::{Digest, FileEntry, names};
-use sha2::{Digest as _, Sha256};
+use searchop_contract::names;
 
-use super::{ArtifactKind, StoreError, digest_of_folder};
-use crate::artifact::{
-    MAX_MANIFEST_BYTES, check_manifest_bytes, listed_files, read_manifest_bytes, verify_artifact,
-    write_file,
-};
+use super::StoreError;
 
-/// Larger files are sent in parts of this size.
-const PART_BYTES: usize = 16 << 20;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest silence of a server that has been asked.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
@@ -87,11 +76,11 @@ impl S3Settings {
             .ok_or_else(|| self.wrong(name, "is not set, s3:// needs it"))
     }
 
-    fn wrong(&self, name: &str, detail: impl Into<String>) -> StoreError {
+    fn wrong(&self, name: &str, detail: &str) -> StoreError {
         let name = name.replacen(names::S3_PREFIX, &self.prefix, 1);
         StoreError::Settings {
             name,
-            detail: detail.into(),
+            detail: detail.to_owned(),
         }
     }
 }
@@ -108,10 +97,10 @@ pub fn install_tls_provider() {
 /// A bucket with a prefix.
 #[derive(Clone)]
 pub struct S3Location {
-    pub store: Arc<AmazonS3>,
+    pub store: Arc<dyn ObjectStore>,
     /// What stands behind the bucket in the URI.
     pub prefix: Key,
-    place: String,
+    pub(super) place: String,
 }
 
 impl S3Location {
@@ -163,25 +152,17 @@ impl S3Settings {
         let Some(endpoint) = &self.endpoint else {
             return Ok("AWS".to_owned());
         };
+        // What was given is not repeated: it may hold a password.
         let wrong = || {
-            self.wrong(
-                names::S3_ENDPOINT_ENV,
-                format!("is {endpoint:?}, expected http://host or https://host"),
-            )
+            let detail = "is not of the form http://host or https://host";
+            self.wrong(names::S3_ENDPOINT_ENV, detail)
         };
         let url = url::Url::parse(endpoint).map_err(|_| wrong())?;
-        match (url.scheme(), url.host_str()) {
-            ("http" | "https", Some(host))
-                if url.username().is_empty() && url.password().is_none() =>
-            {
-                Ok(url
-                    .port()
-                    .map_or(host.to_owned(), |port| format!("{host}:{port}")))
-            }
-            _ => Err(self.wrong(
-                names::S3_ENDPOINT_ENV,
-                "is not of the form http://host or https://host",
-            )),
+        match (url.scheme(), url.host_str(), url.port()) {
+            _ if !url.username().is_empty() || url.password().is_some() => Err(wrong()),
+            ("http" | "https", Some(host), Some(port)) => Ok(format!("{host}:{port}")),
+            ("http" | "https", Some(host), None) => Ok(host.to_owned()),
+            _ => Err(wrong()),
         }
     }
 
@@ -294,187 +275,4 @@ fn status(text: &str) -> Option<u16> {
 fn error_code(text: &str) -> Option<&str> {
     let (code, _) = text.split_once("<Code>")?.1.split_once("</Code>")?;
     (code.len() <= 64 && code.bytes().all(|c| c.is_ascii_alphanumeric())).then_some(code)
-}
-
-/// Artifacts under an S3 prefix.
-pub(super) struct S3Store {
-    location: S3Location,
-}
-
-impl S3Store {
-    pub(super) fn new(location: S3Location) -> Self {
-        Self { location }
-    }
-
-    fn key(&self, kind: ArtifactKind, digest: &Digest, name: &str) -> Key {
-        self.folder(kind).join(digest.hex()).join(name)
-    }
-
-    fn folder(&self, kind: ArtifactKind) -> Key {
-        self.location.prefix.clone().join(kind.folder())
-    }
-
-    fn object<T>(&self, key: &Key, result: object_store::Result<T>) -> Result<T, StoreError> {
-        result.map_err(|error| self.location.error(key.as_ref(), &error))
-    }
-
-    fn artifact<T>(
-        &self,
-        result: Result<T, crate::artifact::ArtifactError>,
-    ) -> Result<T, StoreError> {
-        result.map_err(|error| StoreError::from_artifact(&self.location.place, error))
-    }
-
-    fn io<T>(&self, path: &Path, result: std::io::Result<T>) -> Result<T, StoreError> {
-        result.map_err(|error| StoreError::from_io("the local disk", path, &error))
-    }
-
-    pub(super) async fn publish(
-        &self,
-        dir: &Path,
-        kind: ArtifactKind,
-        digest: &Digest,
-    ) -> Result<(), StoreError> {
-        let files = self.artifact(verify_artifact(dir, digest))?;
-        let manifest = self.artifact(read_manifest_bytes(dir, digest))?;
-        let manifest_key = self.key(kind, digest, names::MANIFEST_FILE);
-        for file in &files {
-            self.upload(&dir.join(&file.name), &self.key(kind, digest, &file.name))
-                .await?;
-        }
-        let put = self
-            .location
-            .store
-            .put(&manifest_key, PutPayload::from(manifest))
-            .await;
-        self.object(&manifest_key, put).map(drop)
-    }
-
-    async fn upload(&self, path: &Path, key: &Key) -> Result<(), StoreError> {
-        let mut file = self.io(path, File::open(path))?;
-        let first = self.io(path, read_part(&mut file))?;
-        if first.len() < PART_BYTES {
-            let put = self.location.store.put(key, first.into()).await;
-            return self.object(key, put).map(drop);
-        }
-        let mut upload = self.object(key, self.location.store.put_multipart(key).await)?;
-        let mut part = first;
-        while !part.is_empty() {
-            let sent = upload.put_part(part.into()).await;
-            if let Err(error) = sent {
-                // What was sent is of no use; that it stays behind changes nothing for the caller.
-                let _ = upload.abort().await;
-                return self.object(key, Err(error));
-            }
-            part = self.io(path, read_part(&mut file))?;
-        }
-        let complete = upload.complete().await;
-        self.object(key, complete).map(drop)
-    }
-
-    pub(super) async fn fetch(
-        &self,
-        kind: ArtifactKind,
-        digest: &Digest,
-        into: &Path,
-    ) -> Result<PathBuf, StoreError> {
-        let folder = into.join(kind.folder());
-        let target = folder.join(digest.hex());
-        if verify_artifact(&target, digest).is_ok() {
-            return Ok(target);
-        }
-        let partial = folder.join(format!(".{}.partial", digest.hex()));
-        for stale in [&target, &partial].into_iter().filter(|dir| dir.exists()) {
-            self.io(stale, fs::remove_dir_all(stale))?;
-        }
-        self.io(&partial, fs::create_dir_all(&partial))?;
-        let manifest = self.manifest(kind, digest).await?;
-        for file in self.artifact(listed_files(&manifest))? {
-            self.download(&self.key(kind, digest, &file.name), &file, &partial)
-                .await?;
-        }
-        self.artifact(write_file(&partial, names::MANIFEST_FILE, &manifest))?;
-        self.io(&target, fs::rename(&partial, &target))?;
-        Ok(target)
-    }
-
-    async fn manifest(&self, kind: ArtifactKind, digest: &Digest) -> Result<Vec<u8>, StoreError> {
-        let key = self.key(kind, digest, names::MANIFEST_FILE);
-        let mut stream = self
-            .object(&key, self.location.store.get(&key).await)?
-            .into_stream();
-        let mut bytes = Vec::new();
-        while let Some(chunk) = self.object(&key, stream.try_next().await)? {
-            bytes.extend_from_slice(&chunk);
-            if bytes.len() as u64 > MAX_MANIFEST_BYTES {
-                break;
-            }
-        }
-        self.artifact(check_manifest_bytes(&bytes, digest))?;
-        Ok(bytes)
-    }
-
-    async fn download(&self, key: &Key, entry: &FileEntry, dir: &Path) -> Result<(), StoreError> {
-        let path = dir.join(&entry.name);
-        let mut file = self.io(&path, File::create(&path))?;
-        let mut stream = self
-            .object(key, self.location.store.get(key).await)?
-            .into_stream();
-        let (mut hash, mut bytes) = (Sha256::new(), 0u64);
-        while let Some(chunk) = self.object(key, stream.try_next().await)? {
-            bytes += chunk.len() as u64;
-            if bytes > entry.bytes {
-                break;
-            }
-            hash.update(&chunk);
-            self.io(&path, file.write_all(&chunk))?;
-        }
-        self.artifact(crate::artifact::check_sum(entry, bytes, hash))
-    }
-
-    pub(super) async fn list(&self, kind: ArtifactKind) -> Result<Vec<Digest>, StoreError> {
-        let folder = self.folder(kind);
-        let listing = self.object(
-            &folder,
-            self.location.store.list_with_delimiter(Some(&folder)).await,
-        )?;
-        let name = |key: &Key| key.filename().and_then(digest_of_folder);
-        let mut digests: Vec<Digest> = listing.common_prefixes.iter().filter_map(name).collect();
-        digests.sort();
-        Ok(digests)
-    }
-
-    pub(super) async fn delete(
-        &self,
-        kind: ArtifactKind,
-        digest: &Digest,
-    ) -> Result<(), StoreError> {
-        let folder = self.folder(kind).join(digest.hex());
-        let listing = self
-            .location
-            .store
-            .list(Some(&folder))
-            .try_collect::<Vec<_>>()
-            .await;
-        let mut keys: Vec<Key> = self
-            .object(&folder, listing)?
-            .into_iter()
-            .map(|object| object.location)
-            .collect();
-        keys.sort_by_key(|key| key.filename() != Some(names::MANIFEST_FILE));
-        for key in keys {
-            match self.location.store.delete(&key).await {
-                Err(object_store::Error::NotFound { .. }) => {}
-                other => self.object(&key, other)?,
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The next [`PART_BYTES`] of a file, or what is left.
-fn read_part(file: &mut File) -> std::io::Result<Vec<u8>> {
-    let mut part = Vec::new();
-    file.take(PART_BYTES as u64).read_to_end(&mut part)?;
-    Ok(part)
 }

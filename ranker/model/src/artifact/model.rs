@@ -1,0 +1,139 @@
+use std::path::Path;
+
+use searchop_contract::{Digest, ModelManifest, names};
+use serde::{Deserialize, Serialize};
+
+use super::{ArtifactError, read_listed, read_manifest, write_file};
+use crate::{forest::Forest, text::Analyzer};
+
+/// A loaded model.
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub digest: Digest,
+    pub manifest: ModelManifest,
+    pub forest: Forest,
+    pub golden: Golden,
+}
+
+/// Rows with their scores as the trainer computed them, for a check of the code that serves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Golden {
+    /// Tables that the features were computed from.
+    pub tables_digest: Digest,
+    /// Moment of all rows, in seconds since 1970.
+    pub time: i64,
+    pub rows: Vec<GoldenRow>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GoldenRow {
+    /// The query as it was typed.
+    pub query: String,
+    /// Id of an item in the tables.
+    pub item: String,
+    /// In column order; `null` where a value is missing.
+    pub features: Vec<Option<f32>>,
+    /// The forest's raw score.
+    pub score: f64,
+}
+
+impl GoldenRow {
+    /// `features` may have NaN for what is missing.
+    pub fn new(query: &str, item: &str, features: &[f32], score: f64) -> Self {
+        let features = features
+            .iter()
+            .map(|value| Some(*value).filter(|value| !value.is_nan()))
+            .collect();
+        Self {
+            query: query.to_owned(),
+            item: item.to_owned(),
+            features,
+            score,
+        }
+    }
+
+    /// The features with NaN for what is missing.
+    pub fn row(&self) -> Vec<f32> {
+        self.features
+            .iter()
+            .map(|value| value.unwrap_or(f32::NAN))
+            .collect()
+    }
+}
+
+impl Golden {
+    /// Writes `golden.json` into a folder that is not sealed yet.
+    pub fn write(&self, dir: &Path) -> Result<(), ArtifactError> {
+        let bytes = serde_json::to_vec(self)
+            .map_err(|error| ArtifactError::malformed(names::GOLDEN_FILE, error))?;
+        write_file(dir, names::GOLDEN_FILE, &bytes)
+    }
+}
+
+/// Loads a model from its folder, if it is the one that `expected` names and fits this program.
+pub fn read_model(dir: &Path, expected: &Digest) -> Result<Model, ArtifactError> {
+    let manifest: ModelManifest = read_manifest(dir, expected, &Analyzer::english())?;
+    for file in &manifest.files {
+        read_listed(dir, &manifest.files, &file.name)?;
+    }
+    let forest = Forest::parse(&read_listed(dir, &manifest.files, names::MODEL_FILE)?)?;
+    check_columns(&manifest, &forest)?;
+    let golden = read_listed(dir, &manifest.files, names::GOLDEN_FILE)?;
+    let golden: Golden = serde_json::from_slice(&golden)
+        .map_err(|error| ArtifactError::malformed(names::GOLDEN_FILE, error))?;
+    Ok(Model {
+        digest: expected.clone(),
+        manifest,
+        forest,
+        golden,
+    })
+}
+
+fn check_columns(manifest: &ModelManifest, forest: &Forest) -> Result<(), ArtifactError> {
+    let known = crate::features::feature_names();
+    let pairs = [
+        (
+            "the manifest",
+            &manifest.features,
+            names::MODEL_FILE,
+            forest.feature_names(),
+        ),
+        (
+            "this program",
+            &known,
+            names::MANIFEST_FILE,
+            manifest.features.as_slice(),
+        ),
+    ];
+    for (who, expected, file, found) in pairs {
+        if expected != found {
+            let column = expected
+                .iter()
+                .zip(found)
+                .take_while(|(a, b)| a == b)
+                .count();
+            let name = |names: &[String]| {
+                names
+                    .get(column)
+                    .map_or("none".to_owned(), |name| format!("{name:?}"))
+            };
+            let detail = format!(
+                "feature {column} is {}, {who} has {}",
+                name(found),
+                name(expected)
+            );
+            return Err(ArtifactError::malformed(file, detail));
+        }
+    }
+    if manifest.trees as usize != forest.trees() {
+        let detail = format!(
+            "has {} trees, the manifest says {}",
+            forest.trees(),
+            manifest.trees
+        );
+        return Err(ArtifactError::malformed(names::MODEL_FILE, detail));
+    }
+    Ok(())
+}

@@ -1,0 +1,13 @@
+//! The crate as its two users see it: forests, tables, artifacts and the bundle that ranks.
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+#[path = "model/forest.rs"]
+mod forest;
+#[path = "model/forest_text.rs"]
+mod forest_text;
+#[path = "model/loading.rs"]
+mod loading;
+#[path = "model/shop.rs"]
+mod shop;
+#[path = "model/tables.rs"]
+mod tables;

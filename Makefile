@@ -24,7 +24,8 @@ help: ## Show the targets
 	@awk -F ': .*## ' '/^[a-z0-9-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: setup-build build ## Train, judge and serve the sample on this machine, until Ctrl-C
+demo: setup-build ## Train, judge and serve the sample on this machine, until Ctrl-C
+	@$(MAKE) --no-print-directory -j2 build
 	@echo "searchop is $(WORKSPACE_TARGET)/release/searchop"
 	@searchop local up -f config/samples/rankingmodel.yaml
 
@@ -94,25 +95,28 @@ cluster-down: ## Take it away
 
 .PHONY: e2e-api e2e
 e2e-api: build-workspace tools ## Scenarios on an API server with its controllers
+	@$(scenarios) --no-run --test api
 	@$(CLUSTER)/with.sh --api-only -- $(scenarios) --test api -- --test-threads=4
 e2e: images tools ## Scenarios on a whole cluster (root)
+	@$(scenarios) --no-run --test cluster
 	@$(CLUSTER)/with.sh $(foreach name,$(IMAGES),--load "$$($(CLUSTER)/images.sh build $(name) $(image-$(name)))") \
 		-- $(scenarios) --test cluster -- --test-threads=2
 
-# Not part of "make test": needs Docker, kind, kubectl and Helm.
-# The base must have the glibc that the programs were built against, or a newer one.
-KIND := kind-searchop
+# Not part of "make test": needs Docker, kind, kubectl and Helm. The base must have the glibc that
+# the programs were built against, or a newer one.
 BASE ?= gcr.io/distroless/cc-debian12
+image-s3 = $(shell bash -c 'source $(CLUSTER)/tools/lib.sh && tool_folder s3s-fs')/s3s-fs
 .PHONY: kind-up kind-load kind-e2e kind-down
 kind-up: ## Start a kind cluster
 	kind create cluster --name searchop --config $(CLUSTER)/kind.yaml
 kind-load: build ## Build the images with Docker and load them into kind
+	@$(CLUSTER)/tools/build.sh s3s-fs
 	@mkdir -p $(SEARCHOP_CACHE)/kind
-	@$(foreach name,$(IMAGES),cp $(image-$(name)) $(SEARCHOP_CACHE)/kind/ && docker build --quiet --file Dockerfile \
+	@$(foreach name,$(IMAGES) s3,cp $(image-$(name)) $(SEARCHOP_CACHE)/kind/ && docker build --quiet --file Dockerfile \
 		--build-arg BASE=$(BASE) --build-arg PROGRAM=$(notdir $(image-$(name))) --tag searchop/$(name):dev $(SEARCHOP_CACHE)/kind \
 		&& kind load docker-image --name searchop searchop/$(name):dev &&) true
 kind-e2e: ## Scenarios on kind
-	kubectl config use-context $(KIND)
+	kubectl config use-context kind-searchop
 	KUBECONFIG=$${KUBECONFIG:-$$HOME/.kube/config} $(scenarios) --test cluster -- --test-threads=2
 kind-down: ## Delete the kind cluster
 	kind delete cluster --name searchop

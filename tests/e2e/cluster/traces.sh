@@ -18,7 +18,7 @@ traces() {
   find /sys/fs/cgroup -type d \( -name "$cgroup_name*" -o -name 'kubepods*' \) -printf 'cgroup %p\n' 2>/dev/null
   for process in /proc/[0-9]*; do
     case $(readlink "$process/exe") in
-    "$searchop_cache"/* | */containerd* | */runc | */unshare) echo "process $(tr '\0' ' ' <"$process/cmdline")" ;;
+    "$searchop_cache"/tools/* | */containerd* | */runc | */unshare) echo "process $(tr '\0' ' ' <"$process/cmdline")" ;;
     esac
   done
   sysctl vm.overcommit_memory vm.panic_on_oom kernel.panic kernel.panic_on_oops net.ipv4.ip_forward 2>/dev/null

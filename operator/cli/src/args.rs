@@ -154,8 +154,9 @@ pub enum Shell {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let span: jiff::SignedDuration =
-        text.parse().map_err(|_| format!("{text:?} is not a duration, write for example 90s, 10m or 1h"))?;
+    let span: jiff::SignedDuration = text
+        .parse()
+        .map_err(|_| format!("{text:?} is not a duration, write for example 90s, 10m or 1h"))?;
     Duration::try_from(span).map_err(|_| format!("{text:?} is negative, write for example 90s"))
 }
 
@@ -174,7 +175,13 @@ mod tests {
     fn durations_are_as_people_write_them() {
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
-        assert_eq!(duration("ten").unwrap_err(), "\"ten\" is not a duration, write for example 90s, 10m or 1h");
-        assert_eq!(duration("-1s").unwrap_err(), "\"-1s\" is negative, write for example 90s");
+        assert_eq!(
+            duration("ten").unwrap_err(),
+            "\"ten\" is not a duration, write for example 90s, 10m or 1h"
+        );
+        assert_eq!(
+            duration("-1s").unwrap_err(),
+            "\"-1s\" is negative, write for example 90s"
+        );
     }
 }

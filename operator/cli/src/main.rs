@@ -51,7 +51,13 @@ fn validate(args: &args::Files, log: Log) -> Exit {
     match manifest::read(&args.filename) {
         Ok(found) => {
             let model = found.model.metadata.name.unwrap_or_default();
-            log.info("Valid", &format!("RankingModel {model:?} with {} schedules", found.schedules.len()));
+            log.info(
+                "Valid",
+                &format!(
+                    "RankingModel {model:?} with {} schedules",
+                    found.schedules.len()
+                ),
+            );
             Exit::Done
         }
         Err(error) => {

@@ -60,7 +60,10 @@ pub struct Source {
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     #[error("read {path:?}: {source}")]
-    Read { path: PathBuf, source: std::io::Error },
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("{path:?} holds no .yaml, .yml or .json file")]
     EmptyFolder { path: PathBuf },
     #[error("{0}")]
@@ -77,7 +80,13 @@ impl ManifestError {
     }
 
     fn one(place: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Invalid(Problems(vec![(place.into(), Problem { path: String::new(), message: message.into() })]))
+        Self::Invalid(Problems(vec![(
+            place.into(),
+            Problem {
+                path: String::new(),
+                message: message.into(),
+            },
+        )]))
     }
 }
 
@@ -87,10 +96,20 @@ pub struct Problems(Vec<(String, Problem)>);
 
 impl Problems {
     /// What the CEL rules of a kind say about `object`.
-    pub fn from_cel<K: Resource + Serialize>(kind: &str, object: &K, errors: &ValidationErrors) -> Self {
+    pub fn from_cel<K: Resource + Serialize>(
+        kind: &str,
+        object: &K,
+        errors: &ValidationErrors,
+    ) -> Self {
         let document = serde_json::to_value(object).expect("a resource is JSON");
-        let place = format!("{kind} {:?}", object.meta().name.as_deref().unwrap_or_default());
-        let problems = errors.as_slice().iter().map(|error| (place.clone(), cel_problem(error, &document)));
+        let place = format!(
+            "{kind} {:?}",
+            object.meta().name.as_deref().unwrap_or_default()
+        );
+        let problems = errors
+            .as_slice()
+            .iter()
+            .map(|error| (place.clone(), cel_problem(error, &document)));
         Self(problems.collect())
     }
 }
@@ -99,7 +118,11 @@ impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, (document, Problem { path, message })) in self.0.iter().enumerate() {
             let newline = if index == 0 { "" } else { "\n" };
-            let path = if path.is_empty() { String::new() } else { format!("{path}: ") };
+            let path = if path.is_empty() {
+                String::new()
+            } else {
+                format!("{path}: ")
+            };
             write!(f, "{newline}{document}: {path}{message}")?;
         }
         Ok(())
@@ -114,11 +137,17 @@ pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, ManifestError> {
             files.push(path.clone());
             continue;
         }
-        let failed = |source| ManifestError::Read { path: path.clone(), source };
+        let failed = |source| ManifestError::Read {
+            path: path.clone(),
+            source,
+        };
         let mut inside: Vec<PathBuf> = std::fs::read_dir(path)
             .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
             .map_err(failed)?;
-        inside.retain(|file| file.extension().is_some_and(|end| ["yaml", "yml", "json"].iter().any(|e| end == *e)));
+        inside.retain(|file| {
+            file.extension()
+                .is_some_and(|end| ["yaml", "yml", "json"].iter().any(|e| end == *e))
+        });
         if inside.is_empty() {
             return Err(ManifestError::EmptyFolder { path: path.clone() });
         }
@@ -133,7 +162,10 @@ pub fn read(paths: &[PathBuf]) -> Result<Manifests, ManifestError> {
     let sources = files(paths)?
         .into_iter()
         .map(|path| match std::fs::read_to_string(&path) {
-            Ok(text) => Ok(Source { name: path.display().to_string(), text }),
+            Ok(text) => Ok(Source {
+                name: path.display().to_string(),
+                text,
+            }),
             Err(source) => Err(ManifestError::Read { path, source }),
         })
         .collect::<Result<Vec<_>, _>>()?;
@@ -172,12 +204,21 @@ pub fn parse(sources: &[Source]) -> Result<Manifests, ManifestError> {
                     Err(problems) => problems,
                 },
                 Ok(kind) => {
-                    let name = document.value["metadata"]["name"].as_str().unwrap_or_default();
-                    ignored.push(Ignored { what: format!("{kind} {name:?}"), instead: "not needed without a cluster" });
+                    let name = document.value["metadata"]["name"]
+                        .as_str()
+                        .unwrap_or_default();
+                    ignored.push(Ignored {
+                        what: format!("{kind} {name:?}"),
+                        instead: "not needed without a cluster",
+                    });
                     continue;
                 }
             };
-            problems.extend(found.into_iter().map(|problem| (document.place.clone(), problem)));
+            problems.extend(
+                found
+                    .into_iter()
+                    .map(|problem| (document.place.clone(), problem)),
+            );
         }
     }
     if !problems.is_empty() {
@@ -192,40 +233,73 @@ fn assemble(
     schedules: Vec<RetrainSchedule>,
     ignored: Vec<Ignored>,
 ) -> Result<Manifests, ManifestError> {
-    let place = sources.iter().map(|source| source.name.as_str()).collect::<Vec<_>>().join(", ");
-    let name = |model: &RankingModel| format!("{:?}", model.metadata.name.as_deref().unwrap_or_default());
+    let place = sources
+        .iter()
+        .map(|source| source.name.as_str())
+        .collect::<Vec<_>>()
+        .join(", ");
+    let name =
+        |model: &RankingModel| format!("{:?}", model.metadata.name.as_deref().unwrap_or_default());
     if models.len() > 1 {
         let names = models.iter().map(name).collect::<Vec<_>>().join(", ");
         let advice = "local mode runs one a folder; start each with its own --dir and --listen";
-        return Err(ManifestError::one(place, format!("holds the RankingModels {names}; {advice}")));
+        return Err(ManifestError::one(
+            place,
+            format!("holds the RankingModels {names}; {advice}"),
+        ));
     }
     let Some(model) = models.pop() else {
-        return Err(ManifestError::one(place, "holds no RankingModel; name the file that does with -f"));
+        return Err(ManifestError::one(
+            place,
+            "holds no RankingModel; name the file that does with -f",
+        ));
     };
     for (index, schedule) in schedules.iter().enumerate() {
-        if schedules[..index].iter().any(|other| other.metadata.name == schedule.metadata.name) {
+        if schedules[..index]
+            .iter()
+            .any(|other| other.metadata.name == schedule.metadata.name)
+        {
             let name = schedule.metadata.name.as_deref().unwrap_or_default();
-            return Err(ManifestError::one(place, format!("holds two RetrainSchedules {name:?}; rename one")));
+            return Err(ManifestError::one(
+                place,
+                format!("holds two RetrainSchedules {name:?}; rename one"),
+            ));
         }
     }
-    Ok(Manifests { model, schedules, ignored })
+    Ok(Manifests {
+        model,
+        schedules,
+        ignored,
+    })
 }
 
 fn documents(source: &Source) -> Result<Vec<Document>, ManifestError> {
-    let values: Vec<Value> = serde_saphyr::from_multiple(&source.text)
-        .map_err(|error| ManifestError::one(&source.name, format!("is not readable YAML: {error}")))?;
-    let documents = values.into_iter().filter(|value| !value.is_null()).map(|mut value| {
-        schema::prune_nulls(&mut value);
-        let kind = value["kind"].as_str().unwrap_or("document");
-        let name = value["metadata"]["name"].as_str().map_or(String::new(), |name| format!(" {name:?}"));
-        Document { place: format!("{}: {kind}{name}", source.name), value }
-    });
+    let values: Vec<Value> = serde_saphyr::from_multiple(&source.text).map_err(|error| {
+        ManifestError::one(&source.name, format!("is not readable YAML: {error}"))
+    })?;
+    let documents = values
+        .into_iter()
+        .filter(|value| !value.is_null())
+        .map(|mut value| {
+            schema::prune_nulls(&mut value);
+            let kind = value["kind"].as_str().unwrap_or("document");
+            let name = value["metadata"]["name"]
+                .as_str()
+                .map_or(String::new(), |name| format!(" {name:?}"));
+            Document {
+                place: format!("{}: {kind}{name}", source.name),
+                value,
+            }
+        });
     Ok(documents.collect())
 }
 
 /// The kind, once it is clear that it is a kind that we know, or none of ours.
 fn kind_of(document: &Value) -> Result<&str, Problem> {
-    let problem = |path: &str, message: String| Problem { path: path.to_owned(), message };
+    let problem = |path: &str, message: String| Problem {
+        path: path.to_owned(),
+        message,
+    };
     let text = |name: &str| {
         let value = document.get(name).and_then(Value::as_str);
         value.ok_or_else(|| problem(name, "required, but missing".to_owned()))
@@ -235,10 +309,16 @@ fn kind_of(document: &Value) -> Result<&str, Problem> {
         return Ok(kind);
     }
     if version != API_VERSION {
-        return Err(problem("apiVersion", format!("{version:?} is not known, write {API_VERSION:?}")));
+        return Err(problem(
+            "apiVersion",
+            format!("{version:?} is not known, write {API_VERSION:?}"),
+        ));
     }
     if !KINDS.contains(&kind) {
-        let message = format!("{kind:?} is not known in {GROUP}, possible are \"{}\"", KINDS.join("\", \""));
+        let message = format!(
+            "{kind:?} is not known in {GROUP}, possible are \"{}\"",
+            KINDS.join("\", \"")
+        );
         return Err(problem("kind", message));
     }
     Ok(kind)
@@ -261,21 +341,35 @@ where
     if let Some(fields) = document.as_object_mut() {
         fields.remove("status");
     }
-    let object: K = serde_json::from_value(document.clone())
-        .map_err(|error| vec![Problem { path: String::new(), message: error.to_string() }])?;
+    let object: K = serde_json::from_value(document.clone()).map_err(|error| {
+        vec![Problem {
+            path: String::new(),
+            message: error.to_string(),
+        }]
+    })?;
     match validate_cel(&object) {
         Ok(()) => Ok(object),
-        Err(errors) => Err(errors.as_slice().iter().map(|error| cel_problem(error, &document)).collect()),
+        Err(errors) => Err(errors
+            .as_slice()
+            .iter()
+            .map(|error| cel_problem(error, &document))
+            .collect()),
     }
 }
 
 fn cel_problem(error: &ValidationError, document: &Value) -> Problem {
-    let pointer = format!("/{}", error.field_path.replace(['.', '['], "/").replace(']', ""));
+    let pointer = format!(
+        "/{}",
+        error.field_path.replace(['.', '['], "/").replace(']', "")
+    );
     let value = match document.pointer(&pointer) {
         Some(value) => format!("; it is {}", schema::shown(value)),
         None => String::new(),
     };
-    Problem { path: error.field_path.clone(), message: format!("{}{value}", error.message) }
+    Problem {
+        path: error.field_path.clone(),
+        message: format!("{}{value}", error.message),
+    }
 }
 
 fn check_envelope(document: &Value) -> Vec<Problem> {
@@ -292,33 +386,61 @@ fn check_envelope(document: &Value) -> Vec<Problem> {
         .filter(|name| !known.contains(&name.as_str()))
         .map(|name| unknown("", name, &known))
         .collect();
-    let strangers = metadata.keys().filter(|name| !METADATA.contains(&name.as_str()));
+    let strangers = metadata
+        .keys()
+        .filter(|name| !METADATA.contains(&name.as_str()));
     problems.extend(strangers.map(|name| unknown("metadata", name, &METADATA)));
     if !document["metadata"]["name"].is_string() {
-        let message = "required, but missing (A name in quotes, where it looks like a number)".to_owned();
-        problems.push(Problem { path: "metadata.name".to_owned(), message });
+        let message =
+            "required, but missing (A name in quotes, where it looks like a number)".to_owned();
+        problems.push(Problem {
+            path: "metadata.name".to_owned(),
+            message,
+        });
     }
     problems
 }
 
 fn spec_schema<K: CustomResourceExt>() -> Value {
     let crd = K::crd();
-    let schema = crd.spec.versions.first().and_then(|version| version.schema.clone());
+    let schema = crd
+        .spec
+        .versions
+        .first()
+        .and_then(|version| version.schema.clone());
     let mut schema = serde_json::to_value(schema).expect("a generated schema is JSON");
     schema["openAPIV3Schema"]["properties"]["spec"].take()
 }
 
 const CLUSTER_ONLY: [(&str, &str); 10] = [
     ("/metadata/namespace", "one model a folder"),
-    ("/spec/data/sources/credentialsSecretRef", "SEARCHOP_DATA_S3_… of this shell are used"),
-    ("/spec/training/resources/requests", "the trainer takes the free cores"),
-    ("/spec/training/resources/limits/memory", "nothing limits memory here"),
+    (
+        "/spec/data/sources/credentialsSecretRef",
+        "SEARCHOP_DATA_S3_… of this shell are used",
+    ),
+    (
+        "/spec/training/resources/requests",
+        "the trainer takes the free cores",
+    ),
+    (
+        "/spec/training/resources/limits/memory",
+        "nothing limits memory here",
+    ),
     ("/spec/serving/autoscaling", "one ranker process answers"),
     ("/spec/serving/replicas", "one ranker process answers"),
     ("/spec/serving/resources", "the ranker takes the free cores"),
-    ("/spec/artifacts/uri", "versions are kept in the folder of --dir"),
-    ("/spec/artifacts/credentialsSecretRef", "a folder needs no credentials"),
-    ("/spec/artifacts/readerSecretRef", "a folder needs no credentials"),
+    (
+        "/spec/artifacts/uri",
+        "versions are kept in the folder of --dir",
+    ),
+    (
+        "/spec/artifacts/credentialsSecretRef",
+        "a folder needs no credentials",
+    ),
+    (
+        "/spec/artifacts/readerSecretRef",
+        "a folder needs no credentials",
+    ),
 ];
 
 /// Settings of the model that are set in the file and mean nothing here.
@@ -326,7 +448,10 @@ fn ignored_settings(document: &Value) -> Vec<Ignored> {
     CLUSTER_ONLY
         .iter()
         .filter(|(pointer, _)| document.pointer(pointer).is_some())
-        .map(|(pointer, instead)| Ignored { what: pointer[1..].replace('/', "."), instead })
+        .map(|(pointer, instead)| Ignored {
+            what: pointer[1..].replace('/', "."),
+            instead,
+        })
         .collect()
 }
 

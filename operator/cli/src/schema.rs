@@ -38,7 +38,10 @@ pub fn check(schema: &Value, value: &Value, path: &str) -> Vec<Problem> {
 
 fn walk(schema: &Value, value: &Value, path: &str, found: &mut Vec<Problem>) {
     if let Err(message) = check_type(schema, value) {
-        found.push(Problem { path: path.to_owned(), message });
+        found.push(Problem {
+            path: path.to_owned(),
+            message,
+        });
         return;
     }
     let problem = match value {
@@ -55,7 +58,10 @@ fn walk(schema: &Value, value: &Value, path: &str, found: &mut Vec<Problem>) {
         Value::Bool(_) | Value::Null => None,
     };
     if let Some(message) = problem {
-        found.push(Problem { path: path.to_owned(), message });
+        found.push(Problem {
+            path: path.to_owned(),
+            message,
+        });
     }
 }
 
@@ -102,7 +108,10 @@ fn walk_fields(schema: &Value, fields: &Map<String, Value>, path: &str, found: &
     }
     for name in strings(&schema["required"]).filter(|name| !fields.contains_key(*name)) {
         let purpose = known.get(name).map_or(String::new(), purpose);
-        found.push(Problem { path: join(path, name), message: format!("required, but missing{purpose}") });
+        found.push(Problem {
+            path: join(path, name),
+            message: format!("required, but missing{purpose}"),
+        });
     }
 }
 
@@ -114,13 +123,22 @@ fn walk_items(schema: &Value, items: &[Value], path: &str, found: &mut Vec<Probl
         return;
     }
     let keys: Vec<&str> = strings(&schema["x-kubernetes-list-map-keys"]).collect();
-    let identity = |item: &Value| keys.iter().map(|key| item[*key].clone()).collect::<Vec<_>>();
+    let identity = |item: &Value| {
+        keys.iter()
+            .map(|key| item[*key].clone())
+            .collect::<Vec<_>>()
+    };
     for (index, item) in items.iter().enumerate() {
-        let first = items[..index].iter().position(|other| identity(other) == identity(item));
+        let first = items[..index]
+            .iter()
+            .position(|other| identity(other) == identity(item));
         if let (Some(first), Some(key)) = (first, keys.first()) {
             found.push(Problem {
                 path: format!("{path}[{index}].{key}"),
-                message: format!("{} is the {key} of {path}[{first}] already; choose another", item[*key]),
+                message: format!(
+                    "{} is the {key} of {path}[{first}] already; choose another",
+                    item[*key]
+                ),
             });
         }
     }
@@ -132,25 +150,43 @@ fn check_text(schema: &Value, text: &str) -> Option<String> {
         if !names.contains(&text) {
             let nearest = nearest(text, names.iter().copied());
             let hint = nearest.map_or(String::new(), |name| format!("; did you mean {name:?}?"));
-            let list = names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+            let list = names
+                .iter()
+                .map(|name| format!("{name:?}"))
+                .collect::<Vec<_>>()
+                .join(", ");
             return Some(format!("{text:?} is not one of {list}{hint}"));
         }
     }
     if let Some(pattern) = schema["pattern"].as_str() {
         match Regex::new(pattern) {
             Ok(regex) if regex.is_match(text) => {}
-            Ok(_) => return Some(format!("{text:?} does not match {pattern}{}", purpose(schema))),
+            Ok(_) => {
+                return Some(format!(
+                    "{text:?} does not match {pattern}{}",
+                    purpose(schema)
+                ));
+            }
             Err(_) => return Some(format!("{text:?} cannot be checked against {pattern}")),
         }
     }
-    check_size(schema, text.chars().count(), ["minLength", "maxLength"], "characters")
+    check_size(
+        schema,
+        text.chars().count(),
+        ["minLength", "maxLength"],
+        "characters",
+    )
 }
 
 fn check_size(schema: &Value, size: usize, keywords: [&str; 2], unit: &str) -> Option<String> {
     let [least, most] = keywords.map(|keyword| schema[keyword].as_u64().map(|n| n as usize));
     match (least, most) {
-        (Some(least), _) if size < least => Some(format!("has {size} {unit}, at least {least} are needed")),
-        (_, Some(most)) if size > most => Some(format!("has {size} {unit}, at most {most} are allowed")),
+        (Some(least), _) if size < least => {
+            Some(format!("has {size} {unit}, at least {least} are needed"))
+        }
+        (_, Some(most)) if size > most => {
+            Some(format!("has {size} {unit}, at most {most} are allowed"))
+        }
         _ => None,
     }
 }
@@ -186,7 +222,12 @@ pub fn unknown_field<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clon
 
 fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
-        .map(|other| (strsim::jaro_winkler(&name.to_lowercase(), &other.to_lowercase()), other))
+        .map(|other| {
+            (
+                strsim::jaro_winkler(&name.to_lowercase(), &other.to_lowercase()),
+                other,
+            )
+        })
         .filter(|(likeness, _)| *likeness > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, other)| other)
@@ -194,17 +235,28 @@ fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a s
 
 /// First sentence of the field's description, in parentheses.
 fn purpose(schema: &Value) -> String {
-    let sentence = |text: &str| text.split(". ").next().map(|first| first.trim_end_matches('.').replace('\n', " "));
+    let sentence = |text: &str| {
+        text.split(". ")
+            .next()
+            .map(|first| first.trim_end_matches('.').replace('\n', " "))
+    };
     let text = schema["description"].as_str().and_then(sentence);
     text.map_or(String::new(), |text| format!(" ({text})"))
 }
 
 fn strings(list: &Value) -> impl Iterator<Item = &str> {
-    list.as_array().into_iter().flatten().filter_map(Value::as_str)
+    list.as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
 }
 
 pub fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+    if path.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{path}.{name}")
+    }
 }
 
 /// A value as it may appear in a message: short, on one line.
@@ -227,15 +279,32 @@ mod tests {
 
     /// What the walk acts on, or may leave alone.
     const KNOWN: [&str; 19] = [
-        "type", "properties", "required", "items", "enum", "pattern", "minLength", "maxLength", "minItems",
-        "maxItems", "minimum", "maximum", "format", "x-kubernetes-int-or-string",
-        "x-kubernetes-list-type", "x-kubernetes-list-map-keys",
+        "type",
+        "properties",
+        "required",
+        "items",
+        "enum",
+        "pattern",
+        "minLength",
+        "maxLength",
+        "minItems",
+        "maxItems",
+        "minimum",
+        "maximum",
+        "format",
+        "x-kubernetes-int-or-string",
+        "x-kubernetes-list-type",
+        "x-kubernetes-list-map-keys",
         // Checked by CEL, filled in by the types, or for people.
-        "x-kubernetes-validations", "default", "description",
+        "x-kubernetes-validations",
+        "default",
+        "description",
     ];
 
     fn keywords(schema: &Value, path: &str, unknown: &mut Vec<String>) {
-        let Some(fields) = schema.as_object() else { return };
+        let Some(fields) = schema.as_object() else {
+            return;
+        };
         for keyword in fields.keys() {
             // `nullable` without a default is the same as absent once nulls are pruned; `anyOf` says
             // int-or-string once more.
@@ -257,7 +326,11 @@ mod tests {
         for crd in [RankingModel::crd(), RetrainSchedule::crd()] {
             let schema = serde_json::to_value(&crd.spec.versions[0].schema).unwrap();
             let spec = &schema["openAPIV3Schema"]["properties"]["spec"];
-            assert!(spec["properties"].as_object().is_some_and(|fields| !fields.is_empty()));
+            assert!(
+                spec["properties"]
+                    .as_object()
+                    .is_some_and(|fields| !fields.is_empty())
+            );
             let mut unknown = Vec::new();
             keywords(spec, "spec", &mut unknown);
             assert_eq!(unknown, Vec::<String>::new());
@@ -285,33 +358,81 @@ mod tests {
             },
         });
         let cases = [
-            (json!({"uri": "abc", "cpu": 2, "on": true, "gates": [{"name": "a"}]}), ""),
+            (
+                json!({"uri": "abc", "cpu": 2, "on": true, "gates": [{"name": "a"}]}),
+                "",
+            ),
             (json!({"uri": "abc", "cpu": "200m"}), ""),
             (json!({}), "uri: required, but missing (Where it is)"),
-            (json!({"uri": "a"}), "uri: has 1 characters, at least 2 are needed"),
-            (json!({"uri": "abcde"}), "uri: has 5 characters, at most 4 are allowed"),
-            (json!({"uri": 12}), "uri: 12 is not a text; put it in quotes: \"12\""),
+            (
+                json!({"uri": "a"}),
+                "uri: has 1 characters, at least 2 are needed",
+            ),
+            (
+                json!({"uri": "abcde"}),
+                "uri: has 5 characters, at most 4 are allowed",
+            ),
+            (
+                json!({"uri": 12}),
+                "uri: 12 is not a text; put it in quotes: \"12\"",
+            ),
             (json!({"uri": ["ab"]}), "uri: [\"ab\"] is not a text"),
-            (json!({"uri": "abc", "margin": "1"}), "margin: \"1\" does not match ^0$ (LightGBM's own)"),
+            (
+                json!({"uri": "abc", "margin": "1"}),
+                "margin: \"1\" does not match ^0$ (LightGBM's own)",
+            ),
             (
                 json!({"uri": "abc", "metric": "NDGC"}),
                 "metric: \"NDGC\" is not one of \"NDCG\", \"MRR\"; did you mean \"NDCG\"?",
             ),
-            (json!({"uri": "abc", "metric": "x"}), "metric: \"x\" is not one of \"NDCG\", \"MRR\""),
-            (json!({"uri": "abc", "days": 0}), "days: 0 is too small, the minimum is 1"),
-            (json!({"uri": "abc", "days": 91}), "days: 91 is too large, the maximum is 90"),
-            (json!({"uri": "abc", "days": "7"}), "days: \"7\" is not a whole number"),
-            (json!({"uri": "abc", "days": 7.5}), "days: 7.5 is not a whole number"),
+            (
+                json!({"uri": "abc", "metric": "x"}),
+                "metric: \"x\" is not one of \"NDCG\", \"MRR\"",
+            ),
+            (
+                json!({"uri": "abc", "days": 0}),
+                "days: 0 is too small, the minimum is 1",
+            ),
+            (
+                json!({"uri": "abc", "days": 91}),
+                "days: 91 is too large, the maximum is 90",
+            ),
+            (
+                json!({"uri": "abc", "days": "7"}),
+                "days: \"7\" is not a whole number",
+            ),
+            (
+                json!({"uri": "abc", "days": 7.5}),
+                "days: 7.5 is not a whole number",
+            ),
             (
                 json!({"uri": "abc", "seed": 3_000_000_000_u32}),
                 "seed: 3000000000 is too large, the maximum is 2147483647",
             ),
-            (json!({"uri": "abc", "cpu": 0.5}), "cpu: 0.5 is neither a whole number nor a text"),
-            (json!({"uri": "abc", "cpu": "two"}), "cpu: \"two\" does not match ^[0-9]+m?$"),
-            (json!({"uri": "abc", "on": "yes"}), "on: \"yes\" is not true or false"),
-            (json!({"uri": "abc", "ury": 1}), "ury: unknown field; did you mean \"uri\"?"),
-            (json!({"uri": "abc", "gates": []}), "gates: has 0 entries, at least 1 are needed"),
-            (json!({"uri": "abc", "gates": {}}), "gates: {} is not a list"),
+            (
+                json!({"uri": "abc", "cpu": 0.5}),
+                "cpu: 0.5 is neither a whole number nor a text",
+            ),
+            (
+                json!({"uri": "abc", "cpu": "two"}),
+                "cpu: \"two\" does not match ^[0-9]+m?$",
+            ),
+            (
+                json!({"uri": "abc", "on": "yes"}),
+                "on: \"yes\" is not true or false",
+            ),
+            (
+                json!({"uri": "abc", "ury": 1}),
+                "ury: unknown field; did you mean \"uri\"?",
+            ),
+            (
+                json!({"uri": "abc", "gates": []}),
+                "gates: has 0 entries, at least 1 are needed",
+            ),
+            (
+                json!({"uri": "abc", "gates": {}}),
+                "gates: {} is not a list",
+            ),
             (
                 json!({"uri": "abc", "gates": [{"name": "a"}, {"name": "a"}]}),
                 "gates[1].name: \"a\" is the name of gates[0] already; choose another",

@@ -19,11 +19,17 @@ impl Paint {
     pub fn new(stream: &impl IsTerminal, no_color: bool) -> Self {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
-        Self { on: stream.is_terminal() && !no_color && !refused && !dumb }
+        Self {
+            on: stream.is_terminal() && !no_color && !refused && !dumb,
+        }
     }
 
     fn wrap(self, code: &str, text: &str) -> String {
-        if self.on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+        if self.on {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
     }
 
     pub fn bold(self, text: &str) -> String {
@@ -56,7 +62,10 @@ pub struct Log {
 
 impl Log {
     pub fn new(no_color: bool, quiet: bool) -> Self {
-        Self { paint: Paint::new(&std::io::stderr(), no_color), quiet }
+        Self {
+            paint: Paint::new(&std::io::stderr(), no_color),
+            quiet,
+        }
     }
 
     pub fn paint(&self) -> Paint {
@@ -95,7 +104,9 @@ impl Log {
     }
 
     fn line(&self, reason: &str, message: &str) -> String {
-        let time = self.paint.dim(&Zoned::now().strftime("%H:%M:%S").to_string());
+        let time = self
+            .paint
+            .dim(&Zoned::now().strftime("%H:%M:%S").to_string());
         format!("{time}  {reason}  {message}")
     }
 }

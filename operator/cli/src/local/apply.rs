@@ -36,13 +36,24 @@ pub fn apply_model(
         return Ok((created(wanted, now), Change::Created));
     };
     if stored.name_any() != wanted.name_any() {
-        return Err(ApplyError::OtherModel { stored: stored.name_any(), wanted: wanted.name_any() });
+        return Err(ApplyError::OtherModel {
+            stored: stored.name_any(),
+            wanted: wanted.name_any(),
+        });
     }
-    validate_cel_update(&wanted, &stored)
-        .map_err(|errors| ApplyError::Refused(Problems::from_cel("RankingModel", &wanted, &errors)))?;
+    validate_cel_update(&wanted, &stored).map_err(|errors| {
+        ApplyError::Refused(Problems::from_cel("RankingModel", &wanted, &errors))
+    })?;
     let changed = stored.spec != wanted.spec;
-    let model = RankingModel { spec: wanted.spec, ..stored };
-    Ok(if changed { (next_generation(model), Change::Configured) } else { (model, Change::Unchanged) })
+    let model = RankingModel {
+        spec: wanted.spec,
+        ..stored
+    };
+    Ok(if changed {
+        (next_generation(model), Change::Configured)
+    } else {
+        (model, Change::Unchanged)
+    })
 }
 
 /// The schedule to store.
@@ -55,8 +66,15 @@ pub fn apply_schedule(
         return (created(wanted, now), Change::Created);
     };
     let changed = stored.spec != wanted.spec;
-    let schedule = RetrainSchedule { spec: wanted.spec, ..stored };
-    if changed { (next_generation(schedule), Change::Configured) } else { (schedule, Change::Unchanged) }
+    let schedule = RetrainSchedule {
+        spec: wanted.spec,
+        ..stored
+    };
+    if changed {
+        (next_generation(schedule), Change::Configured)
+    } else {
+        (schedule, Change::Unchanged)
+    }
 }
 
 fn created<K: Resource>(mut object: K, now: Timestamp) -> K {
@@ -90,25 +108,42 @@ mod tests {
             "apiVersion: searchop.io/v1alpha1\nkind: RankingModel\nmetadata: {{name: {name}}}\n\
              spec: {{data: {{synthetic: {{products: {products}}}}}, artifacts: {{uri: {uri}}}}}\n"
         );
-        parse(&[Source { name: "m.yaml".to_owned(), text }]).unwrap().model
+        parse(&[Source {
+            name: "m.yaml".to_owned(),
+            text,
+        }])
+        .unwrap()
+        .model
     }
 
     #[test]
     fn the_generation_counts_changes_of_the_spec() {
         let (first, change) = apply_model(None, model("a", 200, "pvc://c/a"), now()).unwrap();
-        assert_eq!((first.metadata.generation, change), (Some(1), Change::Created));
-        let (same, change) = apply_model(Some(first.clone()), model("a", 200, "pvc://c/a"), now()).unwrap();
+        assert_eq!(
+            (first.metadata.generation, change),
+            (Some(1), Change::Created)
+        );
+        let (same, change) =
+            apply_model(Some(first.clone()), model("a", 200, "pvc://c/a"), now()).unwrap();
         assert_eq!(change, Change::Unchanged);
-        assert_eq!(serde_json::to_value(&same).unwrap(), serde_json::to_value(&first).unwrap());
-        let (second, change) = apply_model(Some(same), model("a", 300, "pvc://c/a"), now()).unwrap();
-        assert_eq!((second.metadata.generation, change), (Some(2), Change::Configured));
+        assert_eq!(
+            serde_json::to_value(&same).unwrap(),
+            serde_json::to_value(&first).unwrap()
+        );
+        let (second, change) =
+            apply_model(Some(same), model("a", 300, "pvc://c/a"), now()).unwrap();
+        assert_eq!(
+            (second.metadata.generation, change),
+            (Some(2), Change::Configured)
+        );
         assert_eq!(second.metadata.uid, first.metadata.uid);
     }
 
     #[test]
     fn what_cannot_change_is_refused_as_on_a_cluster() {
         let (stored, _) = apply_model(None, model("a", 200, "pvc://c/a"), now()).unwrap();
-        let error = apply_model(Some(stored.clone()), model("b", 200, "pvc://c/a"), now()).unwrap_err();
+        let error =
+            apply_model(Some(stored.clone()), model("b", 200, "pvc://c/a"), now()).unwrap_err();
         let wanted = "this folder belongs to the model \"a\", the manifest declares \"b\"; use another --dir for it";
         assert_eq!(error.to_string(), wanted);
         let error = apply_model(Some(stored), model("a", 200, "pvc://c/b"), now()).unwrap_err();

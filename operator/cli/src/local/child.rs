@@ -41,14 +41,29 @@ pub struct Process {
 impl Process {
     /// Starts `command` in its own process group, so that Ctrl-C reaches only us and children end
     /// in order. `lock` names the lock file; `listener` becomes descriptor 3.
-    pub fn spawn(mut command: Command, lock: PathBuf, listener: Option<OwnedFd>) -> Result<Self, ChildError> {
+    pub fn spawn(
+        mut command: Command,
+        lock: PathBuf,
+        listener: Option<OwnedFd>,
+    ) -> Result<Self, ChildError> {
         let program = PathBuf::from(command.get_program());
-        let failed = |source| ChildError::Spawn { program: program.clone(), source };
+        let failed = |source| ChildError::Spawn {
+            program: program.clone(),
+            source,
+        };
         let mut file = child_lock(&lock)?;
         let held = file.try_clone().map_err(failed)?;
-        let mut fds = vec![FdMapping { parent_fd: held.into(), child_fd: 4 }];
-        fds.extend(listener.map(|parent_fd| FdMapping { parent_fd, child_fd: 3 }));
-        command.fd_mappings(fds).map_err(|error| failed(io::Error::other(error)))?;
+        let mut fds = vec![FdMapping {
+            parent_fd: held.into(),
+            child_fd: 4,
+        }];
+        fds.extend(listener.map(|parent_fd| FdMapping {
+            parent_fd,
+            child_fd: 3,
+        }));
+        command
+            .fd_mappings(fds)
+            .map_err(|error| failed(io::Error::other(error)))?;
         let spawned = command.process_group(0).spawn();
         // The mappings hold our ends of the child's descriptors open.
         drop(command);
@@ -58,7 +73,9 @@ impl Process {
         })?;
         let process = Self { child, lock };
         let pid = process.pid().to_string();
-        file.set_len(0).and_then(|()| file.write_all(pid.as_bytes())).map_err(failed)?;
+        file.set_len(0)
+            .and_then(|()| file.write_all(pid.as_bytes()))
+            .map_err(failed)?;
         Ok(process)
     }
 
@@ -106,9 +123,14 @@ const LEFTOVER_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Ends what an `up` that was killed left running. Returns the process ids.
 pub fn end_leftovers(locks: &Path) -> Result<Vec<i32>, ChildError> {
-    let failed = |source| StateError::Io { action: "read", path: locks.to_owned(), source };
-    let files: Vec<PathBuf> =
-        fs::read_dir(locks).and_then(|entries| entries.map(|e| Ok(e?.path())).collect()).map_err(failed)?;
+    let failed = |source| StateError::Io {
+        action: "read",
+        path: locks.to_owned(),
+        source,
+    };
+    let files: Vec<PathBuf> = fs::read_dir(locks)
+        .and_then(|entries| entries.map(|e| Ok(e?.path())).collect())
+        .map_err(failed)?;
     let mut ended = Vec::new();
     for file in files {
         let mut signals = [Signal::SIGTERM, Signal::SIGKILL].into_iter();
@@ -183,8 +205,12 @@ mod tests {
     #[test]
     fn a_program_that_is_not_there_is_named() {
         let dir = tempfile::tempdir().unwrap();
-        let error = Process::spawn(Command::new("/no/such/program"), dir.path().join("x"), None).unwrap_err();
-        assert_eq!(error.to_string(), "start \"/no/such/program\": No such file or directory (os error 2)");
+        let error = Process::spawn(Command::new("/no/such/program"), dir.path().join("x"), None)
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "start \"/no/such/program\": No such file or directory (os error 2)"
+        );
     }
 
     #[test]

@@ -14,11 +14,6 @@ use super::{
 /// What is read of an artifact's `report.json`.
 #[derive(Debug, Deserialize)]
 struct Report {
-    rankers: Rankers,
-}
-
-#[derive(Debug, Deserialize)]
-struct Rankers {
     /// The candidate first, then the baselines.
     rankers: Vec<Figures>,
 }
@@ -41,17 +36,25 @@ pub fn of_run(status: &RankingModelStatus, artifacts: &Path) -> Option<MetricTab
     let run = status.run.as_ref()?;
     let candidate = run.candidate.as_ref()?;
     let digest: Digest = candidate.digest.parse().ok()?;
-    let report = artifacts.join(names::MODELS_FOLDER).join(digest.hex()).join(names::REPORT_FILE);
+    let report = artifacts
+        .join(names::MODELS_FOLDER)
+        .join(digest.hex())
+        .join(names::REPORT_FILE);
     let report: Report = read_json(&report).ok()??;
-    let mut rows: Vec<MetricRow> = report.rankers.rankers.into_iter().map(row).collect();
+    let mut rows: Vec<MetricRow> = report.rankers.into_iter().map(row).collect();
     if let Some(first) = rows.first_mut() {
         first.ranker = format!("candidate v{}", run.version);
     }
     let reference = run.reference_digest.as_deref();
     let versions = [&status.served, &status.previous].into_iter().flatten();
-    let served = versions.into_iter().find(|version| Some(&*version.digest) == reference);
+    let served = versions
+        .into_iter()
+        .find(|version| Some(&*version.digest) == reference);
     if let Some(served) = served {
-        rows.insert(1.min(rows.len()), served_row(&format!("served v{}", served.version), candidate));
+        rows.insert(
+            1.min(rows.len()),
+            served_row(&format!("served v{}", served.version), candidate),
+        );
     }
     let metrics = METRICS.map(|metric| format!("{metric}@{K}")).to_vec();
     Some(MetricTable { metrics, rows })
@@ -78,5 +81,8 @@ fn served_row(ranker: &str, candidate: &Candidate) -> MetricRow {
         });
         number(found?.reference.as_deref()?)
     };
-    MetricRow { ranker: ranker.to_owned(), values: METRICS.map(value).to_vec() }
+    MetricRow {
+        ranker: ranker.to_owned(),
+        values: METRICS.map(value).to_vec(),
+    }
 }

@@ -22,7 +22,9 @@ pub fn observe(sight: Sight<'_>, now: Timestamp) -> Observed {
         generation: metadata.generation.unwrap_or(1),
         spec: sight.model.spec.clone(),
         status: sight.model.status.clone().unwrap_or_default(),
-        retrain_request: annotations.and_then(|all| all.get(labels::RETRAIN_REQUESTED)).cloned(),
+        retrain_request: annotations
+            .and_then(|all| all.get(labels::RETRAIN_REQUESTED))
+            .cloned(),
         job: sight.job,
         serving: sight.serving,
         next_retrain: next_retrain(sight.model, sight.schedules),

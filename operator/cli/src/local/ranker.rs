@@ -76,7 +76,14 @@ struct Running {
 impl Slot {
     fn new(target: Target) -> Self {
         let now = Instant::now();
-        Self { target, process: None, since: now, endings: 0, retry_at: now, trouble: None }
+        Self {
+            target,
+            process: None,
+            since: now,
+            endings: 0,
+            retry_at: now,
+            trouble: None,
+        }
     }
 
     fn ready(&self) -> bool {
@@ -101,7 +108,16 @@ impl Slot {
 
 impl Rankers {
     pub fn new(program: PathBuf, model: String, state: StateDir, door: FrontDoor) -> Self {
-        Self { program, model, state, door, stable: None, next: None, leaving: Vec::new(), started: 0 }
+        Self {
+            program,
+            model,
+            state,
+            door,
+            stable: None,
+            next: None,
+            leaving: Vec::new(),
+            started: 0,
+        }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -116,7 +132,11 @@ impl Rankers {
         if let Some(slot) = self.next.take() {
             self.leave(slot);
         }
-        if self.stable.as_ref().is_none_or(|slot| slot.target != target) {
+        if self
+            .stable
+            .as_ref()
+            .is_none_or(|slot| slot.target != target)
+        {
             self.next = Some(Slot::new(target));
         }
     }
@@ -169,7 +189,10 @@ impl Rankers {
             }
             let wait = Duration::from_millis(500 << slot.endings.min(6));
             let trouble = format!("{}{words}", ending(status));
-            news.push(format!("the ranker of v{} ended, {trouble}; starting it again", slot.target.version));
+            news.push(format!(
+                "the ranker of v{} ended, {trouble}; starting it again",
+                slot.target.version
+            ));
             (slot.endings, slot.trouble) = (slot.endings + 1, Some(trouble));
             (slot.process, slot.retry_at) = (None, Instant::now() + wait);
         } else if !running.ready {
@@ -179,13 +202,21 @@ impl Rankers {
     }
 
     fn start(&mut self, target: &Target) -> Result<Running, ChildError> {
-        let failed = |source| ChildError::Spawn { program: self.program.clone(), source };
+        let failed = |source| ChildError::Spawn {
+            program: self.program.clone(),
+            source,
+        };
         self.started += 1;
         let metrics = free_address().map_err(failed)?;
         let log = File::create(self.log_file(target.version)).map_err(failed)?;
         let mut command = Command::new(&self.program);
         command
-            .args(["--metrics-listen", &metrics.to_string(), "--log-format", "text"])
+            .args([
+                "--metrics-listen",
+                &metrics.to_string(),
+                "--log-format",
+                "text",
+            ])
             .args(["--drain-seconds", &DRAIN_SECONDS.to_string()])
             .env("LISTEN_FDS", "1")
             .env_remove("LISTEN_PID")
@@ -195,18 +226,31 @@ impl Rankers {
             .env(names::MODEL_DIGEST_ENV, target.digest.as_str())
             .env(names::TABLES_DIGEST_ENV, target.tables_digest.as_str())
             .env(names::MAX_CANDIDATES_ENV, target.max_candidates.to_string())
-            .env(names::ARTIFACTS_URI_ENV, format!("file://{}", self.state.artifacts().display()))
+            .env(
+                names::ARTIFACTS_URI_ENV,
+                format!("file://{}", self.state.artifacts().display()),
+            )
             .stdin(Stdio::null())
             .stdout(log.try_clone().map_err(failed)?)
             .stderr(log);
         // Credentials of the click log are the trainer's alone.
         for key in names::S3_KEYS {
-            command.env_remove(key).env_remove(key.replace(names::S3_PREFIX, names::DATA_S3_PREFIX));
+            command
+                .env_remove(key)
+                .env_remove(key.replace(names::S3_PREFIX, names::DATA_S3_PREFIX));
         }
-        let lock = self.state.children().join(format!("ranker-{}", self.started));
+        let lock = self
+            .state
+            .children()
+            .join(format!("ranker-{}", self.started));
         let listener = self.door.duplicate().map_err(failed)?;
         let process = Process::spawn(command, lock, Some(listener))?;
-        Ok(Running { process, metrics, ready: false, since: Instant::now() })
+        Ok(Running {
+            process,
+            metrics,
+            ready: false,
+            since: Instant::now(),
+        })
     }
 
     fn log_file(&self, version: i32) -> PathBuf {
@@ -227,7 +271,12 @@ impl Rankers {
         let stable_ready = self.stable.as_ref().is_some_and(Slot::ready);
         let count = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
         ObservedServing {
-            target: newest.map(|slot| (slot.target.digest.clone(), slot.target.tables_digest.clone())),
+            target: newest.map(|slot| {
+                (
+                    slot.target.digest.clone(),
+                    slot.target.tables_digest.clone(),
+                )
+            }),
             settled: self.next.is_none() && stable_ready && self.leaving.is_empty(),
             stuck: newest.and_then(|slot| slot.stuck(&self.log_file(slot.target.version))),
             ready_pods: count(slots().filter(|slot| slot.ready()).count()),
@@ -237,7 +286,10 @@ impl Rankers {
 
     /// Version that answers requests.
     pub fn answering(&self) -> Option<i32> {
-        self.stable.as_ref().filter(|slot| slot.ready()).map(|slot| slot.target.version)
+        self.stable
+            .as_ref()
+            .filter(|slot| slot.ready())
+            .map(|slot| slot.target.version)
     }
 
     /// Asks all of them to drain and end.
@@ -248,7 +300,8 @@ impl Rankers {
     }
 
     pub fn stopped(&mut self) -> bool {
-        self.leaving.retain_mut(|(process, _)| process.ended().is_none());
+        self.leaving
+            .retain_mut(|(process, _)| process.ended().is_none());
         self.leaving.is_empty()
     }
 }
@@ -259,10 +312,14 @@ fn is_ready(address: SocketAddr) -> bool {
     let ask = || -> io::Result<bool> {
         let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+        stream
+            .write_all(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
         let mut start = [0; 12];
         stream.read_exact(&mut start)?;
         Ok(&start == b"HTTP/1.1 200")
     };
     ask().unwrap_or(false)
 }
+
+#[cfg(test)]
+mod tests;

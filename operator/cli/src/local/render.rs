@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 
 use comfy_table::{CellAlignment, Table, presets};
 use jiff::Timestamp;
-use searchop_api::{
-    GateRule, GateStatus, Goal, HistoryEntry, RankingModel, RankingModelStatus, RuleStatus, Verdict, conditions,
-};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use searchop_api::{
+    GateRule, GateStatus, Goal, HistoryEntry, RankingModel, RankingModelStatus, RuleStatus,
+    Verdict, conditions,
+};
 
 use crate::{manifest::Ignored, terminal::Paint};
 
@@ -28,7 +29,9 @@ pub struct MetricRow {
 
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(header.to_vec());
+    table
+        .load_style(presets::NOTHING)
+        .set_header(header.to_vec());
     table
 }
 
@@ -37,7 +40,10 @@ fn text(table: &mut Table) -> String {
     for column in table.column_iter_mut() {
         column.set_padding((0, 3));
     }
-    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    table
+        .lines()
+        .map(|line| format!("{}\n", line.trim_end()))
+        .collect()
 }
 
 /// The table of a judged run; the candidate's row stands out.
@@ -46,7 +52,8 @@ pub fn metric_table(figures: &MetricTable, paint: Paint) -> String {
     header.extend(figures.metrics.iter().map(String::as_str));
     let mut table = table(&header);
     for row in &figures.rows {
-        let value = |value: &Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
+        let value =
+            |value: &Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
         let mut cells = vec![row.ranker.clone()];
         cells.extend(row.values.iter().map(value));
         table.add_row(cells);
@@ -70,12 +77,18 @@ pub fn rule_in_words(rule: &GateRule) -> String {
     let metric = format!("{}@{}", rule.metric, rule.k);
     match (&rule.threshold, rule.against, rule.goal, &rule.margin) {
         (Some(threshold), ..) => format!("{metric} at least {threshold}"),
-        (None, Some(against), Some(goal), Some(margin)) => match (goal, per_cent(margin).as_str()) {
-            (Goal::Superior, "0") => format!("{metric} better than {against}"),
-            (Goal::Superior, margin) => format!("{metric} better than {against} by {margin} % or more"),
-            (Goal::NotWorse, "0") => format!("{metric} not worse than {against}"),
-            (Goal::NotWorse, margin) => format!("{metric} not worse than {against} by more than {margin} %"),
-        },
+        (None, Some(against), Some(goal), Some(margin)) => {
+            match (goal, per_cent(margin).as_str()) {
+                (Goal::Superior, "0") => format!("{metric} better than {against}"),
+                (Goal::Superior, margin) => {
+                    format!("{metric} better than {against} by {margin} % or more")
+                }
+                (Goal::NotWorse, "0") => format!("{metric} not worse than {against}"),
+                (Goal::NotWorse, margin) => {
+                    format!("{metric} not worse than {against} by more than {margin} %")
+                }
+            }
+        }
         _ => metric,
     }
 }
@@ -90,8 +103,15 @@ fn per_cent(share: &str) -> String {
 /// Every rule in words with its verdict.
 pub fn gate(gate: &GateStatus, rules: &[GateRule], paint: Paint) -> String {
     let verdict = verdict_in_words(gate.verdict);
-    let headline = format!("gate of v{}: {}", gate.version, colour(gate.verdict, verdict, paint));
-    let lines = gate.rules.iter().map(|status| rule_line(status, rules, paint));
+    let headline = format!(
+        "gate of v{}: {}",
+        gate.version,
+        colour(gate.verdict, verdict, paint)
+    );
+    let lines = gate
+        .rules
+        .iter()
+        .map(|status| rule_line(status, rules, paint));
     format!("{headline}\n{}\n", lines.collect::<Vec<_>>().join("\n"))
 }
 
@@ -102,10 +122,17 @@ fn rule_line(status: &RuleStatus, rules: &[GateRule], paint: Paint) -> String {
         Verdict::Inconclusive => "?",
         Verdict::Failed | Verdict::Error => "✗",
     };
-    let rule = rules.iter().find(|rule| rule.name == status.name).map_or(String::new(), rule_in_words);
+    let rule = rules
+        .iter()
+        .find(|rule| rule.name == status.name)
+        .map_or(String::new(), rule_in_words);
     let dry = if status.dry_run { " (dry run)" } else { "" };
     let message = paint.dim(&status.message);
-    format!("  {} {:<10} {rule}{dry}\n               {message}", colour(status.verdict, mark, paint), status.name)
+    format!(
+        "  {} {:<10} {rule}{dry}\n               {message}",
+        colour(status.verdict, mark, paint),
+        status.name
+    )
 }
 
 fn verdict_in_words(verdict: Verdict) -> &'static str {
@@ -147,7 +174,11 @@ pub fn ignored(ignored: &[Ignored], paint: Paint) -> String {
     for item in ignored {
         table.add_row([format!("  {}", item.what), item.instead.to_owned()]);
     }
-    format!("{}\n{}", paint.dim("only for clusters, ignored here:"), text(&mut table))
+    format!(
+        "{}\n{}",
+        paint.dim("only for clusters, ignored here:"),
+        text(&mut table)
+    )
 }
 
 /// The columns of `kubectl get rankingmodels`, then conditions and history.
@@ -165,18 +196,31 @@ pub fn status(model: &RankingModel, now: Timestamp) -> String {
 }
 
 fn overview(model: &RankingModel, status: &RankingModelStatus, now: Timestamp) -> String {
-    let condition = |kind: &str| status.conditions.iter().find(|condition| condition.type_ == kind);
-    let state = |kind: &str| condition(kind).map_or(String::new(), |condition| condition.status.clone());
+    let condition = |kind: &str| {
+        status
+            .conditions
+            .iter()
+            .find(|condition| condition.type_ == kind)
+    };
+    let state =
+        |kind: &str| condition(kind).map_or(String::new(), |condition| condition.status.clone());
     let served = status.served.as_ref();
-    let mut table = table(&["NAME", "READY", "SERVED", "METRIC", "DATA-AGE", "STALE", "NEXT", "MESSAGE"]);
+    let mut table = table(&[
+        "NAME", "READY", "SERVED", "METRIC", "DATA-AGE", "STALE", "NEXT", "MESSAGE",
+    ]);
     table.add_row([
         model.metadata.name.clone().unwrap_or_default(),
         state(conditions::READY),
         served.map_or(String::new(), |served| served.name.clone()),
         served.map_or(String::new(), |served| served.headline_metric.clone()),
-        served.map_or(String::new(), |served| age(served.trained_through_time.0, now)),
+        served.map_or(String::new(), |served| {
+            age(served.trained_through_time.0, now)
+        }),
         state(conditions::STALE),
-        status.next_retrain_time.as_ref().map_or(String::new(), |time| time.0.to_string()),
+        status
+            .next_retrain_time
+            .as_ref()
+            .map_or(String::new(), |time| time.0.to_string()),
         condition(conditions::READY).map_or(String::new(), |condition| condition.message.clone()),
     ]);
     text(&mut table)

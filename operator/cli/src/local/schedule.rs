@@ -6,7 +6,11 @@ use searchop_api::{RankingModel, RetrainSchedule};
 use searchop_contract::labels;
 use searchop_lifecycle::{ObservedModel, ObservedSchedule};
 
-pub fn observe_schedule(schedule: &RetrainSchedule, model: &RankingModel, now: Timestamp) -> ObservedSchedule {
+pub fn observe_schedule(
+    schedule: &RetrainSchedule,
+    model: &RankingModel,
+    now: Timestamp,
+) -> ObservedSchedule {
     let is_ours = schedule.spec.model_ref.name == model.name_any();
     ObservedSchedule {
         name: schedule.name_any(),
@@ -22,7 +26,9 @@ fn observe_model(model: &RankingModel) -> ObservedModel {
     let status = model.status.as_ref();
     ObservedModel {
         suspended: model.spec.suspend,
-        run_active: status.and_then(|status| status.run.as_ref()).is_some_and(|run| run.outcome.is_none()),
+        run_active: status
+            .and_then(|status| status.run.as_ref())
+            .is_some_and(|run| run.outcome.is_none()),
         retrain_request: model.annotations().get(labels::RETRAIN_REQUESTED).cloned(),
         last_handled_request: status.and_then(|status| status.last_handled_request.clone()),
     }

@@ -28,12 +28,20 @@ const QUEUE: u32 = 1024;
 impl FrontDoor {
     pub fn reserve(address: SocketAddr) -> Result<Self, SocketError> {
         let reserve = || -> io::Result<Self> {
-            let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+            let socket = if address.is_ipv4() {
+                TcpSocket::new_v4()
+            } else {
+                TcpSocket::new_v6()
+            }?;
             // A restart must not wait for the connections of the last one to fade away.
             socket.set_reuseaddr(true)?;
             socket.bind(address)?;
             let address = socket.local_addr()?;
-            Ok(Self { reserved: Some(socket), listening: None, address })
+            Ok(Self {
+                reserved: Some(socket),
+                listening: None,
+                address,
+            })
         };
         reserve().map_err(|source| SocketError { address, source })
     }
@@ -48,7 +56,10 @@ impl FrontDoor {
         if let Some(socket) = self.reserved.take() {
             self.listening = Some(socket.listen(QUEUE)?.into_std()?);
         }
-        let listener = self.listening.as_ref().ok_or_else(|| io::Error::other("the address was lost"))?;
+        let listener = self
+            .listening
+            .as_ref()
+            .ok_or_else(|| io::Error::other("the address was lost"))?;
         listener.as_fd().try_clone_to_owned()
     }
 }
@@ -82,7 +93,9 @@ mod tests {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
         let error = FrontDoor::reserve(address).unwrap_err().to_string();
-        let wanted = format!("listen on {address}: Address already in use (os error 98); choose another address with --listen");
+        let wanted = format!(
+            "listen on {address}: Address already in use (os error 98); choose another address with --listen"
+        );
         assert_eq!(error, wanted);
     }
 }

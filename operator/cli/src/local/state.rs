@@ -24,9 +24,16 @@ use serde::{Serialize, de::DeserializeOwned};
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     #[error("{action} {path:?}: {source}")]
-    Io { action: &'static str, path: PathBuf, source: io::Error },
+    Io {
+        action: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
     #[error("{path:?} is damaged: {source}; move the folder away to start anew")]
-    Damaged { path: PathBuf, source: serde_json::Error },
+    Damaged {
+        path: PathBuf,
+        source: serde_json::Error,
+    },
     #[error(
         "{dir:?} is in use by process {pid}; stop it with \"searchop local down --dir {dir}\", or use another --dir",
         dir = dir.display().to_string()
@@ -34,8 +41,15 @@ pub enum StateError {
     InUse { dir: PathBuf, pid: i32 },
 }
 
-fn io_error<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> StateError + use<'a> {
-    move |source| StateError::Io { action, path: path.to_owned(), source }
+fn io_error<'a>(
+    action: &'static str,
+    path: &'a Path,
+) -> impl FnOnce(io::Error) -> StateError + use<'a> {
+    move |source| StateError::Io {
+        action,
+        path: path.to_owned(),
+        source,
+    }
 }
 
 /// Paths and files of one model's folder. Reading needs no lock: every file is replaced whole.
@@ -99,19 +113,32 @@ impl StateDir {
 
     /// Makes the folder and takes its lock.
     pub fn lock(&self) -> Result<Lock, StateError> {
-        for dir in [self.artifacts(), self.runs(), self.children(), self.logs(), self.schedules_dir()] {
+        for dir in [
+            self.artifacts(),
+            self.runs(),
+            self.children(),
+            self.logs(),
+            self.schedules_dir(),
+        ] {
             fs::create_dir_all(&dir).map_err(io_error("create", &dir))?;
         }
         match try_lock(&self.lock_file())? {
             Ok(file) => Ok(Lock { _file: file }),
-            Err(pid) => Err(StateError::InUse { dir: self.root.clone(), pid }),
+            Err(pid) => Err(StateError::InUse {
+                dir: self.root.clone(),
+                pid,
+            }),
         }
     }
 
     /// Process id of the running `up`.
     pub fn running(&self) -> Result<Option<i32>, StateError> {
         let path = self.lock_file();
-        if path.exists() { holder(&path) } else { Ok(None) }
+        if path.exists() {
+            holder(&path)
+        } else {
+            Ok(None)
+        }
     }
 
     pub fn model(&self) -> Result<Option<RankingModel>, StateError> {
@@ -135,7 +162,9 @@ impl StateDir {
         let dir = self.schedules_dir();
         for entry in fs::read_dir(&dir).map_err(io_error("read", &dir))? {
             let path = entry.map_err(io_error("read", &dir))?.path();
-            let kept = path.file_stem().is_some_and(|stem| names.iter().any(|name| stem == *name));
+            let kept = path
+                .file_stem()
+                .is_some_and(|stem| names.iter().any(|name| stem == *name));
             if !kept {
                 fs::remove_file(&path).map_err(io_error("remove", &path))?;
             }
@@ -181,7 +210,9 @@ fn try_lock(path: &Path) -> Result<Result<File, i32>, StateError> {
     match file.try_lock() {
         Ok(()) => {
             let pid = std::process::id().to_string();
-            file.set_len(0).and_then(|()| file.write_all(pid.as_bytes())).map_err(io_error("write", path))?;
+            file.set_len(0)
+                .and_then(|()| file.write_all(pid.as_bytes()))
+                .map_err(io_error("write", path))?;
             Ok(Ok(file))
         }
         Err(TryLockError::WouldBlock) => Ok(Err(read_pid(&mut file))),
@@ -229,7 +260,10 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, StateErr
     };
     match serde_json::from_slice(&bytes) {
         Ok(value) => Ok(Some(value)),
-        Err(source) => Err(StateError::Damaged { path: path.to_owned(), source }),
+        Err(source) => Err(StateError::Damaged {
+            path: path.to_owned(),
+            source,
+        }),
     }
 }
 
@@ -267,9 +301,16 @@ mod tests {
         let me = std::process::id() as i32;
         assert_eq!(state.running().unwrap(), Some(me));
         let error = state.lock().unwrap_err().to_string();
-        assert!(error.contains(&format!("is in use by process {me}")), "{error}");
+        assert!(
+            error.contains(&format!("is in use by process {me}")),
+            "{error}"
+        );
         drop(lock);
-        assert_eq!(state.running().unwrap(), None, "a lock file without a holder is stale");
+        assert_eq!(
+            state.running().unwrap(),
+            None,
+            "a lock file without a holder is stale"
+        );
         state.lock().unwrap();
     }
 
@@ -279,11 +320,16 @@ mod tests {
         let path = dir.path().join("model.json");
         write_json(&path, &json!({"a": 1})).unwrap();
         assert!(write_json(&dir.path().join("no/model.json"), &json!({})).is_err());
-        assert_eq!(read_json::<serde_json::Value>(&path).unwrap(), Some(json!({"a": 1})));
+        assert_eq!(
+            read_json::<serde_json::Value>(&path).unwrap(),
+            Some(json!({"a": 1}))
+        );
         let files = fs::read_dir(dir.path()).unwrap().count();
         assert_eq!(files, 1, "no temporary file is left");
         fs::write(&path, "{\"a\": ").unwrap();
-        let error = read_json::<serde_json::Value>(&path).unwrap_err().to_string();
+        let error = read_json::<serde_json::Value>(&path)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("model.json\" is damaged: EOF"), "{error}");
     }
 
@@ -293,9 +339,16 @@ mod tests {
         let state = StateDir::at(dir.path()).unwrap();
         let _lock = state.lock().unwrap();
         assert_eq!(state.requested_retrain().unwrap(), None);
-        state.request_retrain("Manual/a/2026-01-01T00:00:00Z").unwrap();
-        state.request_retrain("Manual/a/2026-01-02T00:00:00Z").unwrap();
-        assert_eq!(state.requested_retrain().unwrap().as_deref(), Some("Manual/a/2026-01-02T00:00:00Z"));
+        state
+            .request_retrain("Manual/a/2026-01-01T00:00:00Z")
+            .unwrap();
+        state
+            .request_retrain("Manual/a/2026-01-02T00:00:00Z")
+            .unwrap();
+        assert_eq!(
+            state.requested_retrain().unwrap().as_deref(),
+            Some("Manual/a/2026-01-02T00:00:00Z")
+        );
         state.clear_request().unwrap();
         assert_eq!(state.requested_retrain().unwrap(), None);
     }

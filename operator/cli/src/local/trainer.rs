@@ -25,7 +25,11 @@ pub enum TrainerError {
     #[error(transparent)]
     Child(#[from] ChildError),
     #[error("{action} {path:?}: {source}")]
-    Io { action: &'static str, path: PathBuf, source: io::Error },
+    Io {
+        action: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
 }
 
 /// One job of a run.
@@ -40,17 +44,36 @@ pub struct RunKey {
 
 impl RunKey {
     pub fn of_run(run: &Run) -> Self {
-        Self { version: run.version, evaluation: run.evaluation, attempt: run.attempt }
+        Self {
+            version: run.version,
+            evaluation: run.evaluation,
+            attempt: run.attempt,
+        }
     }
 
     pub fn of_request(request: &JobRequest) -> Self {
-        Self { version: request.version, evaluation: request.evaluation, attempt: request.attempt }
+        Self {
+            version: request.version,
+            evaluation: request.evaluation,
+            attempt: request.attempt,
+        }
     }
 
     /// `v3`, and like the names of Jobs `v3-e1`, `v3-a1`, `v3-e1-a1`.
     fn folder(self) -> String {
-        let part = |letter: &str, number: i32| if number > 0 { format!("-{letter}{number}") } else { String::new() };
-        format!("v{}{}{}", self.version, part("e", self.evaluation), part("a", self.attempt))
+        let part = |letter: &str, number: i32| {
+            if number > 0 {
+                format!("-{letter}{number}")
+            } else {
+                String::new()
+            }
+        };
+        format!(
+            "v{}{}{}",
+            self.version,
+            part("e", self.evaluation),
+            part("a", self.attempt)
+        )
     }
 }
 
@@ -70,7 +93,10 @@ pub enum Ended {
     /// `report.json` says more.
     Well,
     #[serde(rename_all = "camelCase")]
-    Badly { reason: FailureReason, message: String },
+    Badly {
+        reason: FailureReason,
+        message: String,
+    },
 }
 
 /// Runs one job at a time.
@@ -97,54 +123,104 @@ struct Current {
 
 impl Trainer {
     pub fn new(program: PathBuf, state: StateDir, attended: bool) -> Self {
-        Self { program, state, attended, current: None }
+        Self {
+            program,
+            state,
+            attended,
+            current: None,
+        }
     }
 
     /// Folder of a job.
-    pub fn run_dir(&self, key: RunKey) -> PathBuf {
+    fn run_dir(&self, key: RunKey) -> PathBuf {
         self.state.runs().join(key.folder())
     }
 
-    /// Makes sure that the job runs or has run.
-    pub fn start(&mut self, key: RunKey, job: &TrainingJob, limits: Limits) -> Result<(), TrainerError> {
-        let runs = self.current.as_ref().is_some_and(|current| current.key == key);
+    /// Makes sure that the job runs or has run; true where it was started just now.
+    pub fn start(
+        &mut self,
+        key: RunKey,
+        job: &TrainingJob,
+        limits: Limits,
+    ) -> Result<bool, TrainerError> {
+        let runs = self
+            .current
+            .as_ref()
+            .is_some_and(|current| current.key == key);
         let dir = self.run_dir(key);
         if runs || ended(&dir)?.is_some() {
-            return Ok(());
+            return Ok(false);
         }
         self.current = None;
         let work = dir.join("work");
-        fs::create_dir_all(&work).map_err(|source| TrainerError::Io { action: "create", path: work, source })?;
+        fs::create_dir_all(&work).map_err(|source| TrainerError::Io {
+            action: "create",
+            path: work,
+            source,
+        })?;
         write_json(&dir.join("job.json"), job)?;
         remove_file(&dir.join(names::REPORT_FILE))?;
         let now = Instant::now();
         let process = Some(self.spawn(&dir, key, limits)?);
         let trouble = String::new();
-        self.current = Some(Current { key, limits, started: now, process, interrupted: 0, retry_at: now, trouble });
-        Ok(())
+        self.current = Some(Current {
+            key,
+            limits,
+            started: now,
+            process,
+            interrupted: 0,
+            retry_at: now,
+            trouble,
+        });
+        Ok(true)
     }
 
     fn spawn(&self, dir: &Path, key: RunKey, limits: Limits) -> Result<Process, TrainerError> {
-        let log_file = dir.join("trainer.log");
-        let failed = |source| TrainerError::Io { action: "open", path: log_file.clone(), source };
-        let log: File = OpenOptions::new().append(true).create(true).open(&log_file).map_err(failed)?;
+        let log_file = self.log_file(key);
+        let failed = |source| TrainerError::Io {
+            action: "open",
+            path: log_file.clone(),
+            source,
+        };
+        let log: File = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&log_file)
+            .map_err(failed)?;
         let mut command = Command::new(&self.program);
         command
             .arg("run")
             .args(["--job".as_ref(), dir.join("job.json").as_os_str()])
-            .args(["--report".as_ref(), dir.join(names::REPORT_FILE).as_os_str()])
+            .args([
+                "--report".as_ref(),
+                dir.join(names::REPORT_FILE).as_os_str(),
+            ])
             .args(["--work".as_ref(), dir.join("work").as_os_str()])
             .env(names::CPU_LIMIT_ENV, limits.cpu_millis.to_string())
             .stdin(Stdio::null())
             .stdout(log.try_clone().map_err(failed)?);
-        command.stderr(if self.attended { Stdio::inherit() } else { log.into() });
-        let lock = self.state.children().join(format!("trainer-{}", key.folder()));
+        command.stderr(if self.attended {
+            Stdio::inherit()
+        } else {
+            log.into()
+        });
+        let lock = self
+            .state
+            .children()
+            .join(format!("trainer-{}", key.folder()));
         Ok(Process::spawn(command, lock, None)?)
+    }
+
+    /// What the trainer prints; on a terminal its progress is there instead.
+    pub fn log_file(&self, key: RunKey) -> PathBuf {
+        self.run_dir(key).join("trainer.log")
     }
 
     /// One look at the process: notes its end, starts the next attempt.
     pub fn poll(&mut self) -> Result<(), TrainerError> {
-        let Some(mut current) = self.current.take() else { return Ok(()) };
+        let Some(mut current) = self.current.take() else {
+            return Ok(());
+        };
         let dir = self.run_dir(current.key);
         let status = current.process.as_mut().and_then(Process::ended);
         let end = match status {
@@ -161,7 +237,11 @@ impl Trainer {
         if let Some(end) = end {
             drop(current);
             let work = dir.join("work");
-            fs::remove_dir_all(&work).map_err(|source| TrainerError::Io { action: "remove", path: work, source })?;
+            fs::remove_dir_all(&work).map_err(|source| TrainerError::Io {
+                action: "remove",
+                path: work,
+                source,
+            })?;
             return Ok(write_json(&dir.join("ended.json"), &end)?);
         }
         if current.process.is_none() && Instant::now() >= current.retry_at {
@@ -179,11 +259,21 @@ impl Trainer {
         if code == Some(i32::from(ExitCode::Done.code())) {
             return Some(Ended::Well);
         }
-        let reason = code.and_then(FailureReason::from_exit_code).unwrap_or(FailureReason::TrainerCrashed);
-        let told = report(&dir).ok().and_then(|report| report.failure).map(|failure| failure.message);
-        let words = || last_line(&dir.join("trainer.log")).map_or(String::new(), |line| format!(": {line}"));
-        let message = told.unwrap_or_else(|| format!("the trainer ended with {}{}", ending(status), words()));
-        let is_final = ExitCode::FINAL.iter().any(|exit| code == Some(exit.code().into()));
+        let reason = code
+            .and_then(FailureReason::from_exit_code)
+            .unwrap_or(FailureReason::TrainerCrashed);
+        let told = report(&dir)
+            .ok()
+            .and_then(|report| report.failure)
+            .map(|failure| failure.message);
+        let words = || {
+            last_line(&self.log_file(current.key)).map_or(String::new(), |line| format!(": {line}"))
+        };
+        let message =
+            told.unwrap_or_else(|| format!("the trainer ended with {}{}", ending(status), words()));
+        let is_final = ExitCode::FINAL
+            .iter()
+            .any(|exit| code == Some(exit.code().into()));
         if is_final || current.interrupted >= current.limits.retries {
             return Some(Ended::Badly { reason, message });
         }
@@ -214,7 +304,11 @@ impl Trainer {
 
     /// Makes sure that nothing works for this version, and forgets how far it came.
     pub fn cancel(&mut self, version: i32) -> Result<(), TrainerError> {
-        if self.current.as_ref().is_some_and(|current| current.key.version == version) {
+        if self
+            .current
+            .as_ref()
+            .is_some_and(|current| current.key.version == version)
+        {
             self.current = None;
         }
         self.remove_runs(|found| found == version)
@@ -222,7 +316,11 @@ impl Trainer {
 
     /// Forgets the runs of all other versions.
     pub fn retain(&mut self, versions: &[i32]) -> Result<(), TrainerError> {
-        if self.current.as_ref().is_some_and(|current| !versions.contains(&current.key.version)) {
+        if self
+            .current
+            .as_ref()
+            .is_some_and(|current| !versions.contains(&current.key.version))
+        {
             self.current = None;
         }
         self.remove_runs(|found| !versions.contains(&found))
@@ -232,12 +330,21 @@ impl Trainer {
         let runs = self.state.runs();
         let failed = |action, path: &Path| {
             let path = path.to_owned();
-            move |source| TrainerError::Io { action, path, source }
+            move |source| TrainerError::Io {
+                action,
+                path,
+                source,
+            }
         };
         for entry in fs::read_dir(&runs).map_err(failed("read", &runs))? {
             let path = entry.map_err(failed("read", &runs))?.path();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let version = name.strip_prefix('v').and_then(|rest| rest.split('-').next()?.parse().ok());
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default();
+            let version = name
+                .strip_prefix('v')
+                .and_then(|rest| rest.split('-').next()?.parse().ok());
             if version.is_some_and(&gone) {
                 fs::remove_dir_all(&path).map_err(failed("remove", &path))?;
             }
@@ -247,13 +354,20 @@ impl Trainer {
 
     /// Asks the trainer to end; what it has not published is trained again at the next start.
     pub fn stop(&mut self) {
-        if let Some(process) = self.current.as_ref().and_then(|current| current.process.as_ref()) {
+        if let Some(process) = self
+            .current
+            .as_ref()
+            .and_then(|current| current.process.as_ref())
+        {
             process.terminate();
         }
     }
 
     pub fn stopped(&mut self) -> bool {
-        let process = self.current.as_mut().and_then(|current| current.process.as_mut());
+        let process = self
+            .current
+            .as_mut()
+            .and_then(|current| current.process.as_mut());
         process.is_none_or(|process| process.ended().is_some())
     }
 }
@@ -270,9 +384,14 @@ fn report(dir: &Path) -> Result<TrainingReport, String> {
 
 fn remove_file(path: &Path) -> Result<(), TrainerError> {
     match fs::remove_file(path) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(TrainerError::Io { action: "remove", path: path.to_owned(), source })
-        }
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(TrainerError::Io {
+            action: "remove",
+            path: path.to_owned(),
+            source,
+        }),
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,13 +80,20 @@ struct Local {
 impl Local {
     fn start(args: &args::Up, log: Log) -> Result<Self, LocalError> {
         let watch = Watch::new(args.files.filename.clone());
-        let Manifests { model, schedules, ignored } = manifest::read(watch.paths())?;
+        let Manifests {
+            model,
+            schedules,
+            ignored,
+        } = manifest::read(watch.paths())?;
         let trainer = programs::trainer(args.trainer.as_deref())?;
         let ranker = programs::ranker(args.ranker.as_deref())?;
         let state = StateDir::at(&args.folder.dir)?;
         let lock = state.lock()?;
         for pid in end_leftovers(&state.children())? {
-            log.warn("Leftover", &format!("ended process {pid} of an earlier run that was killed"));
+            log.warn(
+                "Leftover",
+                &format!("ended process {pid} of an earlier run that was killed"),
+            );
         }
         let door = FrontDoor::reserve(args.listen)?;
         if !ignored.is_empty() {
@@ -134,9 +141,14 @@ impl Local {
     /// `kubectl apply` of an edited file. What is not valid changes nothing.
     fn apply_edit(&mut self) -> Result<(), LocalError> {
         let refused = |error: &dyn std::fmt::Display| {
-            self.log.warn("EditRefused", &format!("{error}\nwhat was applied before stays in force"));
+            self.log.warn(
+                "EditRefused",
+                &format!("{error}\nwhat was applied before stays in force"),
+            );
         };
-        let Manifests { model, schedules, .. } = match manifest::read(self.watch.paths()) {
+        let Manifests {
+            model, schedules, ..
+        } = match manifest::read(self.watch.paths()) {
             Ok(manifests) => manifests,
             Err(error) => {
                 refused(&error);
@@ -161,13 +173,24 @@ impl Local {
         let mut schedules = Vec::new();
         for schedule in wanted {
             let name = schedule.name_any();
-            let (schedule, change) = apply_schedule(self.state.schedule(&name)?, schedule, Timestamp::now());
+            let (schedule, change) =
+                apply_schedule(self.state.schedule(&name)?, schedule, Timestamp::now());
             self.state.write_schedule(&name, &schedule)?;
             self.say_applied("RetrainSchedule", &name, change);
             schedules.push(schedule);
         }
-        for gone in self.schedules.iter().filter(|old| !schedules.iter().any(|new| new.name_any() == old.name_any())) {
-            self.log.info("Deleted", &format!("RetrainSchedule {:?} is not declared any more", gone.name_any()));
+        for gone in self
+            .schedules
+            .iter()
+            .filter(|old| !schedules.iter().any(|new| new.name_any() == old.name_any()))
+        {
+            self.log.info(
+                "Deleted",
+                &format!(
+                    "RetrainSchedule {:?} is not declared any more",
+                    gone.name_any()
+                ),
+            );
         }
         self.schedules = schedules;
         let names: Vec<String> = self.schedules.iter().map(ResourceExt::name_any).collect();
@@ -178,7 +201,9 @@ impl Local {
     fn say_applied(&self, kind: &str, name: &str, change: Change) {
         match change {
             Change::Created => self.log.info("Created", &format!("{kind} {name:?}")),
-            Change::Configured => self.log.info("Configured", &format!("{kind} {name:?} as edited")),
+            Change::Configured => self
+                .log
+                .info("Configured", &format!("{kind} {name:?} as edited")),
             Change::Unchanged => {}
         }
     }
@@ -194,7 +219,9 @@ impl Local {
 
     fn request_retrain(&mut self, token: &str) -> Result<(), LocalError> {
         let mut model = self.model.clone();
-        model.annotations_mut().insert(labels::RETRAIN_REQUESTED.to_owned(), token.to_owned());
+        model
+            .annotations_mut()
+            .insert(labels::RETRAIN_REQUESTED.to_owned(), token.to_owned());
         self.store(model)
     }
 
@@ -241,7 +268,10 @@ impl Local {
                 self.announce_verdict(&observed.status);
             }
             if !plan.facts_changed {
-                return plan.actions.into_iter().try_for_each(|action| self.execute(action));
+                return plan
+                    .actions
+                    .into_iter()
+                    .try_for_each(|action| self.execute(action));
             }
         }
         Ok(())
@@ -269,9 +299,18 @@ impl Local {
         match action {
             Action::StartRun(request) => self.start_run(&request)?,
             Action::CancelRun { version } => self.trainer.cancel(version)?,
-            Action::Serve { version, digest, tables_digest } => {
+            Action::Serve {
+                version,
+                digest,
+                tables_digest,
+            } => {
                 let max_candidates = self.model.spec.serving.max_candidates;
-                self.rankers.serve(Target { version, digest, tables_digest, max_candidates });
+                self.rankers.serve(Target {
+                    version,
+                    digest,
+                    tables_digest,
+                    max_candidates,
+                });
             }
             Action::RetainJobs { versions } => self.trainer.retain(&versions)?,
         }
@@ -283,23 +322,46 @@ impl Local {
         let training = &self.model.spec.training;
         let limits = Limits {
             cpu_millis: programs::cpu_millis(&training.resources),
-            deadline: Duration::from_secs(u64::try_from(training.active_deadline_seconds).unwrap_or(0)),
+            deadline: Duration::from_secs(
+                u64::try_from(training.active_deadline_seconds).unwrap_or(0),
+            ),
             retries: u32::try_from(training.backoff_limit).unwrap_or(0),
         };
         let job = local_job(&self.model, request, &self.state)?;
-        Ok(self.trainer.start(key, &job, limits)?)
+        if self.trainer.start(key, &job, limits)? {
+            let (cores, log) = (
+                limits.cpu_millis as f64 / 1000.0,
+                self.trainer.log_file(key),
+            );
+            self.log.info(
+                "Training",
+                &format!(
+                    "v{} on {cores} cores, log in {}",
+                    key.version,
+                    log.display()
+                ),
+            );
+        }
+        Ok(())
     }
 
     /// The metric table and the gate, each time a candidate was judged.
     fn announce_verdict(&self, before: &RankingModelStatus) {
         let Some(status) = self.status() else { return };
-        let Some(gate) = status.gate.as_ref().filter(|gate| before.gate.as_ref() != Some(*gate)) else { return };
+        let Some(gate) = status
+            .gate
+            .as_ref()
+            .filter(|gate| before.gate.as_ref() != Some(*gate))
+        else {
+            return;
+        };
         let paint = self.log.paint();
         let mut text = String::new();
         if let Some(figures) = figures::of_run(status, &self.state.artifacts()) {
             text = render::metric_table(&figures, paint) + "\n";
         }
-        self.log.block(&(text + &render::gate(gate, &self.model.spec.evaluation.gates, paint)));
+        self.log
+            .block(&(text + &render::gate(gate, &self.model.spec.evaluation.gates, paint)));
     }
 
     /// Where to ask, each time another version answers.
@@ -308,25 +370,39 @@ impl Local {
         if answering.is_some() && answering != self.announced {
             let paint = self.log.paint();
             let version = answering.unwrap_or_default();
-            let headline = paint.bold(&format!("v{version} answers on http://{}", self.rankers.address()));
-            self.log.block(&format!("{headline}\n\n{}", render::curl(self.rankers.address())));
+            let headline = paint.bold(&format!(
+                "v{version} answers on http://{}",
+                self.rankers.address()
+            ));
+            self.log.block(&format!(
+                "{headline}\n\n{}",
+                render::curl(self.rankers.address())
+            ));
             self.announced = answering;
         }
     }
 
     /// Children drained and gone, state kept.
     async fn stop(mut self, stop: Stop, signals: &mut Signals) -> Exit {
-        self.log.info("Stopping", "state and versions are kept; the next \"up\" serves in seconds");
+        self.log.info(
+            "Stopping",
+            "open requests are answered, then everything ends",
+        );
         self.trainer.stop();
         self.rankers.stop();
         let begin = Instant::now();
-        while !(self.trainer.stopped() & self.rankers.stopped()) && begin.elapsed() < STOP_DEADLINE {
+        while !(self.trainer.stopped() & self.rankers.stopped()) && begin.elapsed() < STOP_DEADLINE
+        {
             select! {
                 // Asked twice: dropping the children ends them now.
                 _ = signals.next() => break,
                 () = sleep(Duration::from_millis(20)) => {}
             }
         }
+        self.log.info(
+            "Stopped",
+            &format!("everything is kept in {}", self.state.root().display()),
+        );
         match stop {
             Stop::Interrupt if self.announced.is_none() => Exit::Interrupted,
             _ => Exit::Done,
@@ -348,7 +424,10 @@ struct Signals {
 impl Signals {
     fn listen() -> Result<Self, LocalError> {
         let listen = |kind| signal(kind).map_err(LocalError::Signals);
-        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
     }
 
     async fn next(&mut self) -> Stop {

@@ -28,14 +28,21 @@ pub fn status(args: &args::Status, log: Log) -> Result<Exit, LocalError> {
     let model = stored(&state)?;
     match args.output {
         Output::Table => print!("{}", render::status(&model, Timestamp::now())),
-        Output::Json => println!("{}", serde_json::to_string_pretty(&model).expect("a resource is JSON")),
+        Output::Json => println!(
+            "{}",
+            serde_json::to_string_pretty(&model).expect("a resource is JSON")
+        ),
         Output::Yaml => {
-            let text = serde_saphyr::to_string(&model).map_err(|error| LocalError::Print(error.to_string()))?;
+            let text = serde_saphyr::to_string(&model)
+                .map_err(|error| LocalError::Print(error.to_string()))?;
             println!("{}", text.trim_end());
         }
     }
     if state.running()?.is_none() {
-        log.warn("NotRunning", "this is what was stored; start with \"searchop local up -f FILE\"");
+        log.warn(
+            "NotRunning",
+            "this is what was stored; start with \"searchop local up -f FILE\"",
+        );
     }
     Ok(Exit::Done)
 }
@@ -49,19 +56,35 @@ pub fn retrain(args: &args::Retrain, log: Log) -> Result<Exit, LocalError> {
     }
     // The process id keeps two requests of one moment apart.
     let requester = format!("searchop-{}", std::process::id());
-    let request = RetrainRequest { trigger: Trigger::Manual, requester, replace: false, time: Timestamp::now() };
+    let request = RetrainRequest {
+        trigger: Trigger::Manual,
+        requester,
+        replace: false,
+        time: Timestamp::now(),
+    };
     let token = request.to_string();
     state.request_retrain(&token)?;
     let name = model.metadata.name.as_deref().unwrap_or_default();
     log.info("Requested", &format!("a retrain of {name:?}"));
-    if args.wait { await_outcome(&state, &token, args.timeout, log) } else { Ok(Exit::Done) }
+    if args.wait {
+        await_outcome(&state, &token, args.timeout, log)
+    } else {
+        Ok(Exit::Done)
+    }
 }
 
-fn await_outcome(state: &StateDir, token: &str, timeout: Duration, log: Log) -> Result<Exit, LocalError> {
+fn await_outcome(
+    state: &StateDir,
+    token: &str,
+    timeout: Duration,
+    log: Log,
+) -> Result<Exit, LocalError> {
     let begin = Instant::now();
     while begin.elapsed() < timeout {
         let status = stored(state)?.status.unwrap_or_default();
-        let ours = status.run.filter(|run| run.request_token.as_deref() == Some(token));
+        let ours = status
+            .run
+            .filter(|run| run.request_token.as_deref() == Some(token));
         if let Some((run, outcome)) = ours.and_then(|run| Some((run.clone(), run.outcome?))) {
             return Ok(say_outcome(&run, outcome, log));
         }
@@ -74,7 +97,11 @@ fn await_outcome(state: &StateDir, token: &str, timeout: Duration, log: Log) -> 
 }
 
 fn say_outcome(run: &Run, outcome: Outcome, log: Log) -> Exit {
-    let message = format!("v{}: {}", run.version, run.message.as_deref().unwrap_or("no more is known"));
+    let message = format!(
+        "v{}: {}",
+        run.version,
+        run.message.as_deref().unwrap_or("no more is known")
+    );
     match outcome {
         Outcome::Promoted | Outcome::Unchanged => log.info(outcome.as_str(), &message),
         _ => log.warn(outcome.as_str(), &message),
@@ -90,7 +117,10 @@ fn say_outcome(run: &Run, outcome: Outcome, log: Log) -> Exit {
 pub fn down(args: &args::Down, log: Log) -> Result<Exit, LocalError> {
     let state = StateDir::at(&args.folder.dir)?;
     let Some(pid) = state.running()? else {
-        log.info("NotRunning", &format!("nothing runs in {:?}", args.folder.dir));
+        log.info(
+            "NotRunning",
+            &format!("nothing runs in {:?}", args.folder.dir),
+        );
         return Ok(Exit::Done);
     };
     if pid > 0 {
@@ -104,10 +134,15 @@ pub fn down(args: &args::Down, log: Log) -> Result<Exit, LocalError> {
         }
         sleep(PERIOD);
     }
-    log.info("Stopped", &format!("state and versions are kept in {:?}", args.folder.dir));
+    log.info(
+        "Stopped",
+        &format!("state and versions are kept in {:?}", args.folder.dir),
+    );
     Ok(Exit::Done)
 }
 
 fn stored(state: &StateDir) -> Result<RankingModel, LocalError> {
-    state.model()?.ok_or_else(|| LocalError::NoModel(state.root().to_owned()))
+    state
+        .model()?
+        .ok_or_else(|| LocalError::NoModel(state.root().to_owned()))
 }

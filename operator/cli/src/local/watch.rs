@@ -22,7 +22,11 @@ pub struct Watch {
 impl Watch {
     pub fn new(paths: Vec<PathBuf>) -> Self {
         let seen = stamps(&paths);
-        Self { paths, seen, looked: Instant::now() }
+        Self {
+            paths,
+            seen,
+            looked: Instant::now(),
+        }
     }
 
     pub fn paths(&self) -> &[PathBuf] {
@@ -48,5 +52,8 @@ fn stamps(paths: &[PathBuf]) -> Vec<Stamp> {
         let metadata = std::fs::metadata(path).ok()?;
         Some((metadata.modified().ok()?, metadata.len()))
     };
-    files.into_iter().map(|path| (path.clone(), stamp(&path))).collect()
+    files
+        .into_iter()
+        .map(|path| (path.clone(), stamp(&path)))
+        .collect()
 }

@@ -3,15 +3,22 @@ use super::*;
 const DATA: &str = "data: {synthetic: {}}, artifacts: {uri: pvc://c/p}";
 
 fn model(spec: &str) -> String {
-    format!("apiVersion: searchop.io/v1alpha1\nkind: RankingModel\nmetadata: {{name: shop}}\nspec: {{{spec}}}\n")
+    format!(
+        "apiVersion: searchop.io/v1alpha1\nkind: RankingModel\nmetadata: {{name: shop}}\nspec: {{{spec}}}\n"
+    )
 }
 
 fn schedule(spec: &str) -> String {
-    format!("apiVersion: searchop.io/v1alpha1\nkind: RetrainSchedule\nmetadata: {{name: weekly}}\nspec: {{{spec}}}\n")
+    format!(
+        "apiVersion: searchop.io/v1alpha1\nkind: RetrainSchedule\nmetadata: {{name: weekly}}\nspec: {{{spec}}}\n"
+    )
 }
 
 fn parse_text(text: &str) -> Result<Manifests, ManifestError> {
-    parse(&[Source { name: "m.yaml".to_owned(), text: text.to_owned() }])
+    parse(&[Source {
+        name: "m.yaml".to_owned(),
+        text: text.to_owned(),
+    }])
 }
 
 fn refused(text: &str) -> String {
@@ -23,8 +30,11 @@ fn refused(text: &str) -> String {
 
 #[test]
 fn what_a_cluster_refuses_is_refused_with_field_value_and_advice() {
-    let shop = |path: &str, message: &str| format!("m.yaml: RankingModel \"shop\": {path}: {message}");
-    let weekly = |path: &str, message: &str| format!("m.yaml: RetrainSchedule \"weekly\": {path}: {message}");
+    let shop =
+        |path: &str, message: &str| format!("m.yaml: RankingModel \"shop\": {path}: {message}");
+    let weekly = |path: &str, message: &str| {
+        format!("m.yaml: RetrainSchedule \"weekly\": {path}: {message}")
+    };
     let cases = [
         (
             model(&format!("{DATA}, trainin: {{}}")),
@@ -116,7 +126,10 @@ fn what_a_cluster_refuses_is_refused_with_field_value_and_advice() {
     ];
     for (text, wanted) in cases {
         let error = refused(&text);
-        assert!(error.starts_with(&wanted), "\n got: {error}\nwant: {wanted}");
+        assert!(
+            error.starts_with(&wanted),
+            "\n got: {error}\nwant: {wanted}"
+        );
     }
 }
 
@@ -133,12 +146,26 @@ fn every_problem_is_told_at_once() {
 #[test]
 fn a_file_of_several_documents_is_sorted_out() {
     let claim = "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: searchop-models}\nspec: {}\n";
-    let text = format!("---\n{claim}---\n{}---\n{}---\n", schedule("modelRef: {name: shop}, schedule: 0 2 * * 0"), model(DATA));
+    let text = format!(
+        "---\n{claim}---\n{}---\n{}---\n",
+        schedule("modelRef: {name: shop}, schedule: 0 2 * * 0"),
+        model(DATA)
+    );
     let found = parse_text(&text).unwrap();
     assert_eq!(found.model.metadata.name.as_deref(), Some("shop"));
     assert_eq!(found.schedules.len(), 1);
-    let ignored: Vec<_> = found.ignored.iter().map(|item| item.what.as_str()).collect();
-    assert_eq!(ignored, ["PersistentVolumeClaim \"searchop-models\"", "spec.artifacts.uri"]);
+    let ignored: Vec<_> = found
+        .ignored
+        .iter()
+        .map(|item| item.what.as_str())
+        .collect();
+    assert_eq!(
+        ignored,
+        [
+            "PersistentVolumeClaim \"searchop-models\"",
+            "spec.artifacts.uri"
+        ]
+    );
 }
 
 #[test]
@@ -149,7 +176,11 @@ fn what_means_nothing_here_is_listed_where_it_is_set() {
                 serving: {replicas: 3, autoscaling: {mode: Fixed}, resources: {limits: {cpu: 1}}}";
     let text = model(spec).replace("{name: shop}", "{name: shop, namespace: search}");
     let found = parse_text(&text).unwrap();
-    let ignored: Vec<_> = found.ignored.iter().map(|item| item.what.as_str()).collect();
+    let ignored: Vec<_> = found
+        .ignored
+        .iter()
+        .map(|item| item.what.as_str())
+        .collect();
     assert_eq!(
         ignored,
         [
@@ -172,8 +203,16 @@ fn the_samples_are_valid() {
     let samples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/samples");
     let found = read(&[samples]).unwrap();
     assert_eq!(found.model.metadata.name.as_deref(), Some("products"));
-    assert_eq!(found.schedules[0].metadata.name.as_deref(), Some("products-weekly"));
-    assert!(found.ignored.iter().any(|item| item.what == "PersistentVolumeClaim \"searchop-models\""));
+    assert_eq!(
+        found.schedules[0].metadata.name.as_deref(),
+        Some("products-weekly")
+    );
+    assert!(
+        found
+            .ignored
+            .iter()
+            .any(|item| item.what == "PersistentVolumeClaim \"searchop-models\"")
+    );
 }
 
 #[test]
@@ -187,9 +226,15 @@ fn status_and_empty_keys_are_not_the_users_to_write() {
 #[test]
 fn files_that_cannot_be_read_are_named() {
     let error = read(&["no/such.yaml".into()]).unwrap_err();
-    assert_eq!(error.to_string(), "read \"no/such.yaml\": No such file or directory (os error 2)");
+    assert_eq!(
+        error.to_string(),
+        "read \"no/such.yaml\": No such file or directory (os error 2)"
+    );
     assert_eq!(error.exit(), Exit::Usage);
     let empty = tempfile::tempdir().unwrap();
     let error = read(&[empty.path().to_owned()]).unwrap_err();
-    assert_eq!(error.to_string(), format!("{:?} holds no .yaml, .yml or .json file", empty.path()));
+    assert_eq!(
+        error.to_string(),
+        format!("{:?} holds no .yaml, .yml or .json file", empty.path())
+    );
 }

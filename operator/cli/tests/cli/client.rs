@@ -21,7 +21,10 @@ type Http = Client<hyper_util::client::legacy::connect::HttpConnector, Full<Byte
 /// Nothing is tried twice: what fails is to be seen.
 fn client(keep_alive: bool) -> Http {
     let idle = if keep_alive { usize::MAX } else { 0 };
-    Client::builder(TokioExecutor::new()).retry_canceled_requests(false).pool_max_idle_per_host(idle).build_http()
+    Client::builder(TokioExecutor::new())
+        .retry_canceled_requests(false)
+        .pool_max_idle_per_host(idle)
+        .build_http()
 }
 
 async fn rank(client: &Http, address: SocketAddr) -> Result<Value, String> {
@@ -29,9 +32,17 @@ async fn rank(client: &Http, address: SocketAddr) -> Result<Value, String> {
         .header("content-type", "application/json")
         .body(Full::from(BODY))
         .unwrap();
-    let response = client.request(request).await.map_err(|error| format!("{error:?}"))?;
+    let response = client
+        .request(request)
+        .await
+        .map_err(|error| format!("{error:?}"))?;
     let status = response.status();
-    let body = response.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
+    let body = response
+        .into_body()
+        .collect()
+        .await
+        .map_err(|error| error.to_string())?
+        .to_bytes();
     match status.as_u16() {
         200 => serde_json::from_slice(&body).map_err(|error| error.to_string()),
         _ => Err(format!("{status}: {}", String::from_utf8_lossy(&body))),
@@ -44,7 +55,10 @@ pub fn ask(address: SocketAddr) -> Result<Value, String> {
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 /// What a client saw.
@@ -65,9 +79,11 @@ pub struct Load {
 
 impl Load {
     pub fn start(address: SocketAddr) -> Self {
-        let (stop, answers, seen) = <(Arc<AtomicBool>, Arc<AtomicU64>, Arc<Mutex<Seen>>)>::default();
+        let (stop, answers, seen) =
+            <(Arc<AtomicBool>, Arc<AtomicU64>, Arc<Mutex<Seen>>)>::default();
         let clients = [true, false].map(|keep_alive| {
-            let (stop, answers, seen) = (Arc::clone(&stop), Arc::clone(&answers), Arc::clone(&seen));
+            let (stop, answers, seen) =
+                (Arc::clone(&stop), Arc::clone(&answers), Arc::clone(&seen));
             std::thread::spawn(move || {
                 let client = client(keep_alive);
                 runtime().block_on(async {
@@ -79,7 +95,9 @@ impl Load {
                                 seen.versions.insert(body["version"].as_u64().unwrap());
                                 answers.fetch_add(1, Ordering::Relaxed);
                             }
-                            Err(error) => seen.failures.push(format!("keep-alive {keep_alive}: {error}")),
+                            Err(error) => seen
+                                .failures
+                                .push(format!("keep-alive {keep_alive}: {error}")),
                         }
                         drop(seen);
                         tokio::time::sleep(std::time::Duration::from_millis(2)).await;
@@ -87,7 +105,12 @@ impl Load {
                 });
             })
         });
-        Self { stop, answers, clients: clients.into(), seen }
+        Self {
+            stop,
+            answers,
+            clients: clients.into(),
+            seen,
+        }
     }
 
     pub fn stop(self) -> Seen {

@@ -4,7 +4,11 @@ use std::{
 };
 
 fn searchop(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_searchop")).args(args).env_remove("NO_COLOR").output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_searchop"))
+        .args(args)
+        .env_remove("NO_COLOR")
+        .output()
+        .unwrap()
 }
 
 fn stderr(output: &Output) -> String {
@@ -17,7 +21,11 @@ const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/samples
 fn the_samples_are_valid() {
     let output = searchop(&["validate", "-f", SAMPLES]);
     assert_eq!(output.status.code(), Some(0));
-    assert!(stderr(&output).contains("RankingModel \"products\" with 1 schedules"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("RankingModel \"products\" with 1 schedules"),
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[test]
@@ -45,17 +53,55 @@ fn each_exit_code_has_its_case() {
     for (args, code, words) in [
         (vec!["version"], 0, ""),
         (vec!["--help"], 0, ""),
-        (vec!["frobnicate"], 2, "unrecognized subcommand 'frobnicate'"),
+        (
+            vec!["frobnicate"],
+            2,
+            "unrecognized subcommand 'frobnicate'",
+        ),
         (vec!["local", "up"], 2, "--filename <FILE>"),
-        (vec!["validate", "-f", "no/such.yaml"], 2, "read \"no/such.yaml\": No such file or directory"),
-        (vec!["local", "up", "-f", SAMPLES, "--dir", empty, "--trainer", "/no/trainer"], 1, "\"/no/trainer\" is not a file"),
-        (vec!["local", "status", "--dir", empty], 5, "start with \"searchop local up -f FILE\""),
-        (vec!["local", "retrain", "--dir", empty], 5, "start with \"searchop local up -f FILE\""),
+        (
+            vec!["validate", "-f", "no/such.yaml"],
+            2,
+            "read \"no/such.yaml\": No such file or directory",
+        ),
+        (
+            vec![
+                "local",
+                "up",
+                "-f",
+                SAMPLES,
+                "--dir",
+                empty,
+                "--trainer",
+                "/no/trainer",
+            ],
+            1,
+            "\"/no/trainer\" is not a file",
+        ),
+        (
+            vec!["local", "status", "--dir", empty],
+            5,
+            "start with \"searchop local up -f FILE\"",
+        ),
+        (
+            vec!["local", "retrain", "--dir", empty],
+            5,
+            "start with \"searchop local up -f FILE\"",
+        ),
         (vec!["local", "down", "--dir", empty], 0, "nothing runs in"),
     ] {
         let output = searchop(&args);
-        assert_eq!(output.status.code(), Some(code), "{args:?}: {}", stderr(&output));
-        assert!(stderr(&output).contains(words), "{args:?}: {}", stderr(&output));
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{args:?}: {}",
+            stderr(&output)
+        );
+        assert!(
+            stderr(&output).contains(words),
+            "{args:?}: {}",
+            stderr(&output)
+        );
     }
 }
 

@@ -1,6 +1,7 @@
 use std::{
     env, fs,
     net::SocketAddr,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     time::{Duration, Instant},
@@ -12,11 +13,17 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Trainer and ranker live in other crates; whoever runs the tests says where they were built.
 pub fn programs() -> Option<(PathBuf, PathBuf)> {
-    let find = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_file());
+    let find = |name| {
+        env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_file())
+    };
     match (find("SEARCHOP_TRAINER_BIN"), find("SEARCHOP_RANKER_BIN")) {
         (Some(trainer), Some(ranker)) => Some((trainer, ranker)),
         _ => {
-            eprintln!("SKIPPED: set SEARCHOP_TRAINER_BIN and SEARCHOP_RANKER_BIN to the built programs");
+            eprintln!(
+                "SKIPPED: set SEARCHOP_TRAINER_BIN and SEARCHOP_RANKER_BIN to the built programs"
+            );
             None
         }
     }
@@ -31,7 +38,11 @@ pub struct Shop {
 
 impl Shop {
     pub fn new(programs: (PathBuf, PathBuf)) -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), programs, up: None }
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            programs,
+            up: None,
+        }
     }
 
     pub fn path(&self) -> &Path {
@@ -46,16 +57,31 @@ impl Shop {
         self.path().join("state")
     }
 
+    /// A ranker of the test's own, which may spoil things and then becomes the real one.
+    pub fn wrap_ranker(&mut self, script: &str) {
+        let wrapper = self.path().join("ranker.sh");
+        let text = format!(
+            "#!/bin/sh\n{script}\nexec {} \"$@\"\n",
+            self.programs.1.display()
+        );
+        fs::write(&wrapper, text).unwrap();
+        fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).unwrap();
+        self.programs.1 = wrapper;
+    }
+
     /// The settings that the scenarios vary.
     pub fn write(&self, iterations: u32, threshold: &str) {
-        let text = format!(
+        self.write_text(&Self::text(iterations, threshold));
+    }
+
+    pub fn text(iterations: u32, threshold: &str) -> String {
+        format!(
             "apiVersion: searchop.io/v1alpha1\nkind: RankingModel\nmetadata: {{name: small}}\nspec:\n  \
              data: {{synthetic: {{products: 200, events: 5000}}}}\n  \
              training: {{parameters: {{numIterations: {iterations}}}}}\n  \
              evaluation: {{gates: [{{name: floor, metric: NDCG, threshold: \"{threshold}\"}}]}}\n  \
              artifacts: {{uri: pvc://models/small}}\n"
-        );
-        self.write_text(&text);
+        )
     }
 
     pub fn write_text(&self, text: &str) {
@@ -67,7 +93,11 @@ impl Shop {
 
     pub fn up(&mut self) {
         let (trainer, ranker) = &self.programs;
-        let log = fs::OpenOptions::new().append(true).create(true).open(self.path().join("up.log")).unwrap();
+        let log = fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(self.path().join("up.log"))
+            .unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_searchop"))
             .args(["local", "up", "--listen", "127.0.0.1:0", "-f"])
             .arg(self.manifest())
@@ -87,7 +117,13 @@ impl Shop {
     /// `searchop local VERB`.
     pub fn verb(&self, args: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_searchop"));
-        command.arg("local").args(args).arg("--dir").arg(self.state()).output().unwrap()
+        command
+            .arg("local")
+            .args(args)
+            .arg("--dir")
+            .arg(self.state())
+            .output()
+            .unwrap()
     }
 
     pub fn model(&self) -> Value {
@@ -97,15 +133,25 @@ impl Shop {
 
     pub fn condition(&self, kind: &str) -> Value {
         let model = self.model();
-        let conditions = model["status"]["conditions"].as_array().cloned().unwrap_or_default();
-        conditions.into_iter().find(|condition| condition["type"] == kind).unwrap_or_default()
+        let conditions = model["status"]["conditions"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        conditions
+            .into_iter()
+            .find(|condition| condition["type"] == kind)
+            .unwrap_or_default()
     }
 
     /// Where requests go, once the state says so.
     pub fn address(&self) -> SocketAddr {
         self.until("an address", || {
             let model = self.model();
-            model["status"]["url"].as_str()?.strip_prefix("http://")?.parse().ok()
+            model["status"]["url"]
+                .as_str()?
+                .strip_prefix("http://")?
+                .parse()
+                .ok()
         })
     }
 
@@ -120,7 +166,12 @@ impl Shop {
             if let Some(value) = found() {
                 return value;
             }
-            assert!(begin.elapsed() < PATIENCE, "no {what} in {PATIENCE:?}\n{}\n{:#}", self.log(), self.model());
+            assert!(
+                begin.elapsed() < PATIENCE,
+                "no {what} in {PATIENCE:?}\n{}\n{:#}",
+                self.log(),
+                self.model()
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -134,7 +185,13 @@ impl Shop {
 
     pub fn signal(&self, signal: &str) {
         let pid = self.up.as_ref().unwrap().id().to_string();
-        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args([signal, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     /// Processes that were started for this folder: its path is in their command or environment.

@@ -1,5 +1,6 @@
 use std::{
     fs,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -13,14 +14,18 @@ fn version(shop: &Shop) -> Option<u64> {
 }
 
 fn answers_with(shop: &Shop, wanted: u64) {
-    shop.until(&format!("answer of v{wanted}"), || (version(shop)? == wanted).then_some(()));
+    shop.until(&format!("answer of v{wanted}"), || {
+        (version(shop)? == wanted).then_some(())
+    });
 }
 
 fn outcome(shop: &Shop, version: u64) -> String {
     shop.until(&format!("outcome of v{version}"), || {
         let model = shop.model();
         let run = &model["status"]["run"];
-        (run["version"] == version).then(|| run["outcome"].as_str().map(str::to_owned)).flatten()
+        (run["version"] == version)
+            .then(|| run["outcome"].as_str().map(str::to_owned))
+            .flatten()
     })
 }
 
@@ -39,6 +44,8 @@ fn trains_serves_changes_rejects_restarts_and_leaves_nothing() {
     invalid_edit(&shop);
     same_again(&shop);
     rejected_edit(&shop);
+    at_rest(&shop);
+    ranker_dies(&shop);
     restart_serves_without_training(&mut shop);
     killed_and_started_again(&mut shop);
     down(&mut shop);
@@ -48,22 +55,48 @@ fn first_version(shop: &Shop) {
     assert_eq!(outcome(shop, 1), "Promoted");
     let answer = ask(shop.address()).unwrap();
     assert_eq!(answer["model"], "small");
-    assert!(answer["digest"].as_str().unwrap().starts_with("sha256:"), "{answer}");
+    assert!(
+        answer["digest"].as_str().unwrap().starts_with("sha256:"),
+        "{answer}"
+    );
     assert_eq!(answer["products"].as_array().unwrap().len(), 1);
     let log = shop.log();
-    for words in ["Promoted", "candidate v1", "NDCG@10", "gate of v1: passed", "✓ floor", "curl -s localhost:"] {
+    for words in [
+        "Promoted",
+        "candidate v1",
+        "NDCG@10",
+        "gate of v1: passed",
+        "✓ floor",
+        "curl -s localhost:",
+    ] {
         assert!(log.contains(words), "{words} is not in\n{log}");
     }
     assert!(!log.contains('\x1b'), "colours without a terminal");
     let status = shop.verb(&["status"]);
     let table = text(&status.stdout);
-    let header = table.lines().next().unwrap().split_whitespace().collect::<Vec<_>>();
-    assert_eq!(header, ["NAME", "READY", "SERVED", "METRIC", "DATA-AGE", "STALE", "NEXT", "MESSAGE"]);
+    let header = table
+        .lines()
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .collect::<Vec<_>>();
+    assert_eq!(
+        header,
+        [
+            "NAME", "READY", "SERVED", "METRIC", "DATA-AGE", "STALE", "NEXT", "MESSAGE"
+        ]
+    );
     let row = table.lines().nth(1).unwrap();
-    assert!(row.contains("small") && row.contains("True") && row.contains("v1"), "{table}");
+    assert!(
+        row.contains("small") && row.contains("True") && row.contains("v1"),
+        "{table}"
+    );
     for output in ["json", "yaml"] {
         let record = text(&shop.verb(&["status", "-o", output]).stdout);
-        assert!(record.contains("searchop.io/v1alpha1") && record.contains("RankingModel"), "{record}");
+        assert!(
+            record.contains("searchop.io/v1alpha1") && record.contains("RankingModel"),
+            "{record}"
+        );
     }
 }
 
@@ -75,7 +108,12 @@ fn changed_spec_under_load(shop: &Shop) {
     // The old ranker is gone, too.
     std::thread::sleep(Duration::from_millis(500));
     let seen = load.stop();
-    assert_eq!(seen.failures, Vec::<String>::new(), "of {} requests", seen.answers);
+    assert_eq!(
+        seen.failures,
+        Vec::<String>::new(),
+        "of {} requests",
+        seen.answers
+    );
     assert_eq!(seen.versions.iter().copied().collect::<Vec<_>>(), [1, 2]);
     assert!(seen.answers > 100, "{}", seen.answers);
 }
@@ -84,7 +122,8 @@ fn invalid_edit(shop: &Shop) {
     let generation = shop.model()["metadata"]["generation"].clone();
     let valid = fs::read_to_string(shop.path().join("model.yaml")).unwrap();
     shop.write_text(&valid.replace("numIterations", "numIteration"));
-    let message = "spec.training.parameters.numIteration: unknown field; did you mean \"numIterations\"?";
+    let message =
+        "spec.training.parameters.numIteration: unknown field; did you mean \"numIterations\"?";
     shop.until("message", || shop.log().contains(message).then_some(()));
     assert_eq!(shop.model()["metadata"]["generation"], generation);
     shop.write_text(&valid);
@@ -93,7 +132,11 @@ fn invalid_edit(shop: &Shop) {
 fn same_again(shop: &Shop) {
     let retrain = shop.verb(&["retrain", "--wait", "--timeout", "60s"]);
     assert_eq!(retrain.status.code(), Some(0), "{}", text(&retrain.stderr));
-    assert!(text(&retrain.stderr).contains("Unchanged"), "{}", text(&retrain.stderr));
+    assert!(
+        text(&retrain.stderr).contains("Unchanged"),
+        "{}",
+        text(&retrain.stderr)
+    );
     assert_eq!(version(shop), Some(2));
 }
 
@@ -101,12 +144,55 @@ fn rejected_edit(shop: &Shop) {
     shop.write(30, "1");
     assert_eq!(outcome(shop, 4), "Rejected");
     assert_eq!(version(shop), Some(2), "what serves keeps serving");
-    shop.until("Ready=False", || (shop.condition("Ready")["status"] == "False").then_some(()));
+    shop.until("Ready=False", || {
+        (shop.condition("Ready")["status"] == "False").then_some(())
+    });
     assert_eq!(shop.condition("Serving")["status"], "True");
     let log = shop.log();
-    assert!(log.contains("✗ floor") && log.contains("NDCG@10 at least 1"), "{log}");
+    assert!(
+        log.contains("✗ floor") && log.contains("NDCG@10 at least 1"),
+        "{log}"
+    );
     shop.write(25, "0");
-    shop.until("Ready=True", || (shop.condition("Ready")["status"] == "True").then_some(()));
+    shop.until("Ready=True", || {
+        (shop.condition("Ready")["status"] == "True").then_some(())
+    });
+}
+
+/// Nothing to do means nothing written.
+fn at_rest(shop: &Shop) {
+    let written = || {
+        fs::metadata(shop.state().join("model.json"))
+            .unwrap()
+            .modified()
+            .unwrap()
+    };
+    let before = written();
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(written(), before, "{}", shop.log());
+}
+
+/// Whoever asks while there is no ranker waits for the next one.
+fn ranker_dies(shop: &Shop) {
+    let rankers = fs::read_dir(shop.state().join("children")).unwrap();
+    let pids = rankers
+        .map(|file| fs::read_to_string(file.unwrap().path()).unwrap())
+        .collect::<Vec<_>>();
+    let [pid] = &pids[..] else { panic!("{pids:?}") };
+    assert!(
+        Command::new("kill")
+            .args(["-KILL", pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(ask(shop.address()).unwrap()["version"], 2);
+    assert!(
+        shop.log()
+            .contains("the ranker of v2 ended, signal 9 (SIGKILL)"),
+        "{}",
+        shop.log()
+    );
 }
 
 fn restart_serves_without_training(shop: &mut Shop) {
@@ -114,7 +200,11 @@ fn restart_serves_without_training(shop: &mut Shop) {
     assert_eq!(shop.ended().code(), Some(0), "{}", shop.log());
     assert_eq!(shop.processes(), Vec::<String>::new());
     let status = shop.verb(&["status"]);
-    assert!(text(&status.stderr).contains("this is what was stored"), "{}", text(&status.stderr));
+    assert!(
+        text(&status.stderr).contains("this is what was stored"),
+        "{}",
+        text(&status.stderr)
+    );
     let retrain = shop.verb(&["retrain"]);
     assert_eq!(retrain.status.code(), Some(5), "{}", text(&retrain.stderr));
     let run = shop.model()["status"]["run"].clone();
@@ -122,7 +212,9 @@ fn restart_serves_without_training(shop: &mut Shop) {
     let begin = Instant::now();
     let address = shop.address();
     shop.up();
-    shop.until("another address", || (shop.address() != address).then_some(()));
+    shop.until("another address", || {
+        (shop.address() != address).then_some(())
+    });
     answers_with(shop, 2);
     let took = begin.elapsed();
     assert!(took < Duration::from_secs(5), "{took:?}");
@@ -135,10 +227,20 @@ fn killed_and_started_again(shop: &mut Shop) {
     shop.ended();
     assert_eq!(shop.processes().len(), 1, "the ranker outlives its parent");
     shop.up();
-    shop.until("another address", || (shop.address() != address).then_some(()));
+    shop.until("another address", || {
+        (shop.address() != address).then_some(())
+    });
     answers_with(shop, 2);
-    assert!(shop.log().contains("of an earlier run that was killed"), "{}", shop.log());
-    let rankers = shop.processes().iter().filter(|process| process.contains("--metrics-listen")).count();
+    assert!(
+        shop.log().contains("of an earlier run that was killed"),
+        "{}",
+        shop.log()
+    );
+    let rankers = shop
+        .processes()
+        .iter()
+        .filter(|process| process.contains("--metrics-listen"))
+        .count();
     assert_eq!(rankers, 1, "{:?}", shop.processes());
 }
 
@@ -155,20 +257,107 @@ fn one_process_a_folder_and_130_before_anything_served() {
     let mut shop = Shop::new(programs.clone());
     shop.write(2000, "0");
     shop.up();
-    shop.until("a trainer", || (!shop.processes().is_empty() && shop.log().contains("RunStarted")).then_some(()));
+    shop.until("a trainer", || {
+        (!shop.processes().is_empty() && shop.log().contains("RunStarted")).then_some(())
+    });
     let mut second = Shop::new(programs);
-    fs::copy(shop.path().join("model.yaml"), second.path().join("model.yaml")).unwrap();
+    fs::copy(
+        shop.path().join("model.yaml"),
+        second.path().join("model.yaml"),
+    )
+    .unwrap();
     std::os::unix::fs::symlink(shop.state(), second.state()).unwrap();
     second.up();
     assert_eq!(second.ended().code(), Some(1));
-    assert!(second.log().contains("is in use by process"), "{}", second.log());
+    assert!(
+        second.log().contains("is in use by process"),
+        "{}",
+        second.log()
+    );
     shop.signal("-INT");
     assert_eq!(shop.ended().code(), Some(130), "{}", shop.log());
     assert_eq!(shop.processes(), Vec::<String>::new());
     // The run goes on where it was: the same version.
     shop.up();
-    shop.until("the trainer again", || fs::read_dir(shop.state().join("children")).ok()?.next()?.ok());
+    shop.until("the trainer again", || {
+        fs::read_dir(shop.state().join("children"))
+            .ok()?
+            .next()?
+            .ok()
+    });
     assert_eq!(shop.model()["status"]["run"]["version"], 1);
     shop.signal("-TERM");
     assert_eq!(shop.ended().code(), Some(0));
+}
+
+#[test]
+fn a_damaged_version_never_answers_and_the_old_one_goes_on() {
+    let Some(programs) = programs() else { return };
+    let mut shop = Shop::new(programs);
+    let model = shop.state().join("artifacts/models");
+    shop.wrap_ranker(&format!(
+        "[ $SEARCHOP_VERSION = 2 ] && echo >> {}/${{SEARCHOP_DIGEST#sha256:}}/model.bst",
+        model.display()
+    ));
+    shop.write(20, "0");
+    shop.up();
+    answers_with(&shop, 1);
+    let load = Load::start(shop.address());
+    shop.write(25, "0");
+    assert_eq!(outcome(&shop, 2), "Failed");
+    assert_eq!(shop.model()["status"]["run"]["reason"], "RolloutFailed");
+    let message = shop.condition("Ready")["message"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    assert!(message.contains("model.bst"), "{message}\n{}", shop.log());
+    let seen = load.stop();
+    assert_eq!(seen.failures, Vec::<String>::new());
+    assert_eq!(seen.versions.into_iter().collect::<Vec<_>>(), [1]);
+    assert_eq!(shop.verb(&["down"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_tick_that_was_missed_meanwhile_asks_at_the_next_start() {
+    let Some(programs) = programs() else { return };
+    let mut shop = Shop::new(programs);
+    let schedule = "---\napiVersion: searchop.io/v1alpha1\nkind: RetrainSchedule\nmetadata: {name: often}\n\
+                    spec: {modelRef: {name: small}, schedule: \"* * * * *\"}\n";
+    shop.write_text(&(Shop::text(20, "0") + schedule));
+    shop.up();
+    assert_eq!(outcome(&shop, 1), "Promoted");
+    shop.until("the next tick", || {
+        shop.model()["status"]["nextRetrainTime"]
+            .as_str()
+            .map(str::to_owned)
+    });
+    assert_eq!(shop.verb(&["down"]).status.code(), Some(0));
+    shop.ended();
+    // As if it had been down for two minutes.
+    let file = shop.state().join("schedules/often.json");
+    let mut stored: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let anchor: jiff::Timestamp = stored["status"]["anchorTime"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    stored["status"]["anchorTime"] = (anchor - jiff::SignedDuration::from_secs(120))
+        .to_string()
+        .into();
+    fs::write(&file, stored.to_string()).unwrap();
+    shop.up();
+    shop.until("a scheduled run", || {
+        let model = shop.model();
+        let history = model["status"]["history"].as_array()?.clone();
+        history
+            .iter()
+            .any(|run| run["trigger"] == "Schedule" && run["outcome"] == "Unchanged")
+            .then_some(())
+    });
+    let stored: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    assert_eq!(
+        stored["status"]["recent"][0]["outcome"], "Requested",
+        "{stored:#}"
+    );
+    assert_eq!(shop.verb(&["down"]).status.code(), Some(0));
 }

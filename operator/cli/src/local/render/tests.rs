@@ -41,12 +41,18 @@ fn rules_read_as_sentences() {
         margin: Some("0".to_owned()),
         ..GateRule::defaults()[0].clone()
     };
-    assert_eq!(rule_in_words(&strict), "NDCG@10 not worse than the logged order");
+    assert_eq!(
+        rule_in_words(&strict),
+        "NDCG@10 not worse than the logged order"
+    );
 }
 
 #[test]
 fn metrics_are_a_table_with_the_candidate_first() {
-    let row = |ranker: &str, values: [Option<f64>; 3]| MetricRow { ranker: ranker.to_owned(), values: values.to_vec() };
+    let row = |ranker: &str, values: [Option<f64>; 3]| MetricRow {
+        ranker: ranker.to_owned(),
+        values: values.to_vec(),
+    };
     let figures = MetricTable {
         metrics: ["NDCG@10", "MRR@10", "MAP@10"].map(str::to_owned).to_vec(),
         rows: vec![
@@ -77,10 +83,30 @@ fn the_gate_says_each_rule_and_each_verdict() {
         verdict: Verdict::Failed,
         rules_hash: String::new(),
         rules: vec![
-            rule("lift", Verdict::Passed, false, "0.741 against 0.402: +84.3 %"),
-            rule("better", Verdict::Failed, false, "0.741 against 0.730: +1.5 %, 5 % are needed"),
-            rule("steady", Verdict::Skipped, false, "applies to Schedule only"),
-            rule("floor", Verdict::Inconclusive, true, "between 0.58 and 0.62"),
+            rule(
+                "lift",
+                Verdict::Passed,
+                false,
+                "0.741 against 0.402: +84.3 %",
+            ),
+            rule(
+                "better",
+                Verdict::Failed,
+                false,
+                "0.741 against 0.730: +1.5 %, 5 % are needed",
+            ),
+            rule(
+                "steady",
+                Verdict::Skipped,
+                false,
+                "applies to Schedule only",
+            ),
+            rule(
+                "floor",
+                Verdict::Inconclusive,
+                true,
+                "between 0.58 and 0.62",
+            ),
         ],
     };
     insta::assert_snapshot!(gate(&status, &rules(), Paint::PLAIN));
@@ -119,7 +145,10 @@ fn status_has_the_columns_of_kubectl_get() {
     }))
     .unwrap();
     insta::assert_snapshot!(status(&model, now()));
-    let bare = RankingModel { status: None, ..model };
+    let bare = RankingModel {
+        status: None,
+        ..model
+    };
     assert_eq!(status(&bare, now()).lines().count(), 2);
 }
 
@@ -157,9 +186,15 @@ fn the_request_to_paste_names_the_real_port() {
 
 #[test]
 fn ignored_settings_are_listed() {
-    let item = |what: &str, instead| Ignored { what: what.to_owned(), instead };
+    let item = |what: &str, instead| Ignored {
+        what: what.to_owned(),
+        instead,
+    };
     let list = [
-        item("PersistentVolumeClaim \"searchop-models\"", "not needed without a cluster"),
+        item(
+            "PersistentVolumeClaim \"searchop-models\"",
+            "not needed without a cluster",
+        ),
         item("spec.serving.autoscaling", "one ranker process answers"),
     ];
     insta::assert_snapshot!(ignored(&list, Paint::PLAIN));

@@ -1,5 +1,7 @@
 //! The made-up shop: the same everywhere, living on from day to day, plausible, and worth learning from.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap too")]
+
 use std::collections::{HashMap, HashSet};
 
 use searchop_contract::SyntheticShop;

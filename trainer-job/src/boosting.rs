@@ -79,9 +79,11 @@ pub struct Settings<'a> {
 }
 
 /// A trained model.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Trained {
-    /// LightGBM's text format, cut after the best tree.
+    /// LightGBM's text format, cut after the best tree; a file of its own where this is stored.
+    #[serde(skip)]
     pub text: String,
     pub trees: u32,
     /// NDCG@10 on the validation lists after each tree that was tried.
@@ -138,9 +140,14 @@ pub fn train(
     Ok(Trained {
         text: booster.save(trees)?,
         trees,
-        curve,
+        curve: curve.into_iter().map(rounded).collect(),
         importance: booster.importance(trees, settings.features)?,
     })
+}
+
+/// Six decimals: enough for people, and few enough that JSON gives back the same number.
+fn rounded(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
 }
 
 /// NDCG@10 over the lists that have a positive label.
@@ -420,7 +427,7 @@ impl Booster {
         let one = |((feature, splits), gain): ((&String, f64), f64)| Importance {
             feature: feature.clone(),
             splits: splits as u64,
-            gain,
+            gain: rounded(gain),
         };
         Ok(features.iter().zip(splits).zip(gains).map(one).collect())
     }

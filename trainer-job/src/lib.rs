@@ -3,12 +3,14 @@
 //! [`data`] and [`shop`] bring the catalogue and the click log; [`traffic`], [`stage_a`],
 //! [`history`], [`slices`], [`lists`] and [`rows`] make rows of them, which [`prepare`] puts
 //! together; [`boosting`] trains; [`evaluate`] judges with [`metrics`] and [`statistics`];
-//! [`publish`] seals and stores. [`mod@run`] does all of it for one [`job`].
+//! [`publish`] seals and stores. [`mod@run`] does all of it for one [`job`]; [`folder`] keeps what is
+//! made on the way for who works stage by stage.
 
 pub mod boosting;
 pub mod data;
 pub mod error;
 pub mod evaluate;
+pub mod folder;
 pub mod history;
 pub mod job;
 pub mod lists;

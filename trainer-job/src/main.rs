@@ -10,9 +10,12 @@ use clap::{Parser, Subcommand};
 use searchop_contract::{FailureReason, TrainingReport};
 use searchop_trainer::{
     error::TrainError,
+    evaluate::Figures,
+    folder::Folder,
     job,
-    progress::Progress,
-    run::{self, Outcome},
+    progress::{Progress, Stage},
+    publish::Store,
+    run::{self, Bench, Outcome},
     shop::{self, GenerateArgs},
     termination, threads,
 };
@@ -32,6 +35,14 @@ const EXIT_CODES: &str = "Exit status: 0 done, 2 bad job or command line, 3 bad 
 enum Command {
     /// Load, features, train, evaluate and publish, as the job says.
     Run(RunArgs),
+    /// Load the data and leave rows and tables in the work folder.
+    Features(StageArgs),
+    /// Train on the rows in the work folder.
+    Train(StageArgs),
+    /// Judge the model in the work folder on its held-out rows.
+    Evaluate(StageArgs),
+    /// Seal and store the model and the tables of the work folder.
+    Publish(StageArgs),
     /// Write the catalogue and the click log of a made-up shop.
     Generate(GenerateArgs),
 }
@@ -49,6 +60,16 @@ struct RunArgs {
     work: Option<PathBuf>,
 }
 
+#[derive(clap::Args)]
+struct StageArgs {
+    /// The job as JSON; without it, the environment variable SEARCHOP_JOB.
+    #[arg(long, value_name = "FILE")]
+    job: Option<PathBuf>,
+    /// Folder in which each stage leaves what the next one reads.
+    #[arg(long, value_name = "DIR")]
+    work: PathBuf,
+}
+
 fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
@@ -60,6 +81,10 @@ fn main() -> ExitCode {
     let code = match Cli::parse().command {
         Command::Run(args) => run(args),
         Command::Generate(args) => generate(&args),
+        Command::Features(args) => stage(&args, Stage::Features),
+        Command::Train(args) => stage(&args, Stage::Train),
+        Command::Evaluate(args) => stage(&args, Stage::Evaluate),
+        Command::Publish(args) => stage(&args, Stage::Publish),
     };
     ExitCode::from(code)
 }
@@ -77,7 +102,7 @@ fn run(args: RunArgs) -> u8 {
     let code = termination::exit_code(&result);
     let report = match result {
         Ok(outcome) => {
-            print_table(&outcome);
+            print_table(&outcome.table);
             outcome.report
         }
         Err(error) => {
@@ -134,13 +159,52 @@ fn finish(path: Option<PathBuf>, report: &TrainingReport, code: u8) -> u8 {
     }
 }
 
-fn print_table(outcome: &Outcome) {
+fn stage(args: &StageArgs, stage: Stage) -> u8 {
+    let result = by_hand(args, stage);
+    if let Err(error) = &result {
+        eprintln!("error: {error}");
+    }
+    termination::exit_code(&result)
+}
+
+/// One stage on a work folder.
+fn by_hand(args: &StageArgs, stage: Stage) -> Result<(), TrainError> {
+    let job = job::read(args.job.as_deref())?;
+    let folder = Folder::open(&args.work)?;
+    let bench = Bench {
+        job: &job,
+        work: &args.work,
+        store: Store::open(&job)?,
+        progress: &Progress::stderr(),
+    };
+    match stage {
+        Stage::Load | Stage::Features => folder.save_prepared(&bench.features()?),
+        Stage::Train => folder.save_trained(&bench.train(&folder.prepared()?, allowed_threads()?)?),
+        Stage::Evaluate => {
+            let judged = bench.evaluate(&folder.prepared()?, &folder.trained()?)?;
+            print_table(&judged.lines());
+            folder.save_judged(&judged)
+        }
+        Stage::Publish => {
+            let prepared = folder.prepared()?;
+            bench
+                .publish(&prepared.summary, &folder.trained()?, &folder.judged()?)
+                .map(|_| ())
+        }
+    }
+}
+
+fn allowed_threads() -> Result<usize, TrainError> {
+    threads::allowed().map_err(|error| TrainError::config(error.to_string()))
+}
+
+fn print_table(lines: &[Figures]) {
     let figure = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
     println!(
         "{:<12} {:>8} {:>8} {:>8}",
         "held out", "NDCG@10", "MRR@10", "MAP@10"
     );
-    for line in &outcome.table {
+    for line in lines {
         println!(
             "{:<12} {:>8} {:>8} {:>8}",
             line.ranker,

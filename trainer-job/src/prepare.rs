@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     data::{Cleaning, Dataset, Window, date},
     error::TrainError,
-    lists::{self, ListCounts},
+    lists::{self, List, ListCounts},
     rows::{self, Catalog, Rows},
     slices::{Slice, Slices},
     stage_a::DayCounts,
@@ -29,7 +29,17 @@ const GOLDEN_SHOWN: usize = 4;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prepared {
     pub rows: Rows,
+    pub names: RowNames,
     pub summary: Summary,
+}
+
+/// What the numbers in the rows stand for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RowNames {
+    /// Query keys, by [`rows::RowList::key`].
+    pub keys: Vec<String>,
+    /// Item ids, by [`lists::Candidate::item`].
+    pub items: Vec<String>,
 }
 
 /// Everything about the rows but the rows.
@@ -98,9 +108,17 @@ pub fn prepare(job: &TrainingJob, dataset: &Dataset, work: &Path) -> Result<Prep
         trained_through_time: slices.valid.end(),
         tables_time: dataset.through,
         tables_digest,
-        golden: golden(&rows, &traffic),
+        golden: golden(&lists, &traffic),
     };
-    Ok(Prepared { rows, summary })
+    let names = RowNames {
+        keys: traffic.keys,
+        items: traffic.items,
+    };
+    Ok(Prepared {
+        rows,
+        names,
+        summary,
+    })
 }
 
 fn broken(error: PolarsError) -> TrainError {
@@ -177,17 +195,17 @@ fn span(rows: &Rows, slice: Slice, days: Window) -> Span {
 }
 
 /// Pairs from the newest lists, each query once, with items that were shown and one that was not.
-fn golden(rows: &Rows, traffic: &Traffic) -> Vec<GoldenPair> {
+fn golden(lists: &[List], traffic: &Traffic) -> Vec<GoldenPair> {
     let mut queries = HashSet::new();
     let mut pairs = Vec::new();
-    for list in rows
-        .lists
+    for list in lists
         .iter()
         .rev()
         .filter(|list| queries.insert(list.query))
         .take(GOLDEN_QUERIES)
     {
-        let shown: Vec<u32> = rows.candidates[list.rows.clone()]
+        let shown: Vec<u32> = list
+            .candidates
             .iter()
             .map(|candidate| candidate.item)
             .collect();

@@ -36,7 +36,7 @@ impl Catalog {
         let analyzer = Analyzer::english();
         let fields: Vec<ItemFields> = products
             .iter()
-            .map(|product| product.fields.clone().finite())
+            .map(|product| product.fields.clone().single())
             .collect();
         let texts: Vec<AnalysedText> = fields
             .iter()
@@ -72,7 +72,6 @@ pub struct RowList {
     pub slice: Slice,
     /// Index into [`Traffic::keys`]: lists of one key are one cluster.
     pub key: u32,
-    pub query: u32,
     pub day: i32,
     pub rows: Range<usize>,
 }
@@ -174,7 +173,6 @@ impl Moment<'_> {
         rows.lists.push(RowList {
             slice: list.slice,
             key: query.key,
-            query: list.query,
             day: list.day,
             rows: rows_of_list,
         });

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use searchop_contract::{Published, ReferenceModel, TrainingJob, TrainingReport};
+use searchop_contract::{Measurement, Published, ReferenceModel, TrainingJob, TrainingReport};
 use searchop_model::{
     artifact::read_model, features::feature_names, forest::Forest, store::ArtifactKind,
 };
@@ -18,6 +18,7 @@ use crate::{
     progress::{Progress, Stage, counts},
     publish::{self, Named, Store},
     slices::Slice,
+    threads,
 };
 
 /// `report.json` of a model: everything about its training that the same data give again. What is
@@ -33,7 +34,8 @@ pub struct ModelReport {
     pub valid: Span,
     pub gate: Span,
     /// On the gate's lists; each query counts once.
-    pub rankers: Table,
+    #[serde(flatten)]
+    pub table: Table,
     pub trees: u32,
     /// NDCG@10 on the validation lists after each tree.
     pub learning_curve: Vec<f64>,
@@ -48,6 +50,26 @@ pub struct Outcome {
     pub table: Vec<Figures>,
 }
 
+/// What the held-out lists say.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Judged {
+    pub measurements: Vec<Measurement>,
+    /// Candidate and baselines.
+    pub table: Table,
+    /// The served model's line.
+    pub served: Option<Figures>,
+}
+
+impl Judged {
+    /// Candidate, served model and baselines beside each other.
+    pub fn lines(&self) -> Vec<Figures> {
+        let mut lines = self.table.rankers.clone();
+        lines.splice(1..1, self.served.clone());
+        lines
+    }
+}
+
 /// Carries `job` out with as many threads as [`crate::threads::allowed`] says. `work` is a folder
 /// for what is made on the way.
 pub fn run(
@@ -56,170 +78,159 @@ pub fn run(
     threads: usize,
     progress: &Progress,
 ) -> Result<Outcome, TrainError> {
-    let store = Store::open(job)?;
-    let dataset = load(job, work, progress)?;
-    let prepared = features(job, &dataset, work, progress)?;
-    drop(dataset);
-    let judge = Judge {
+    let bench = Bench {
         job,
         work,
-        store: &store,
-        prepared: &prepared,
+        store: Store::open(job)?,
         progress,
     };
-    match &job.evaluate_only {
-        Some(named) => judge.published(named),
+    let prepared = bench.features()?;
+    let (judged, published) = match &job.evaluate_only {
+        Some(named) => bench.evaluate_published(&prepared, named)?,
         None => {
-            let trained = train(job, &prepared, threads, progress)?;
-            judge.candidate(&trained)
+            let trained = bench.train(&prepared, threads)?;
+            let judged = bench.evaluate(&prepared, &trained)?;
+            let published = bench.publish(&prepared.summary, &trained, &judged)?;
+            (judged, published)
         }
-    }
-}
-
-/// Reads and checks the data.
-pub fn load(job: &TrainingJob, work: &Path, progress: &Progress) -> Result<Dataset, TrainError> {
-    let running = progress.begin(Stage::Load, None);
-    let dataset = data::load(job, work, &mut |step| {
-        running.at(match step {
-            Step::Drawing { days } => format!("drawing {days} days"),
-            Step::Reading { file, bytes } => format!("reading {file} ({bytes} bytes)"),
-            Step::Cleaning { events } => format!("cleaning {events} events"),
-        });
-    })?;
-    running.end(counts([
-        ("products", dataset.products.len().into()),
-        ("events", dataset.cleaning.kept.into()),
-        ("droppedEvents", dataset.cleaning.dropped().into()),
-    ]));
-    Ok(dataset)
-}
-
-/// Computes rows and tables.
-pub fn features(
-    job: &TrainingJob,
-    dataset: &Dataset,
-    work: &Path,
-    progress: &Progress,
-) -> Result<Prepared, TrainError> {
-    let running = progress.begin(Stage::Features, None);
-    running.at("counting and computing rows");
-    let prepared = prepare::prepare(job, dataset, work)?;
-    let summary = &prepared.summary;
-    running.end(counts([
-        ("rows", prepared.rows.candidates.len().into()),
-        ("trainingLists", summary.data.training_lists.into()),
-        ("holdoutLists", summary.data.holdout_lists.into()),
-        ("listsWithoutAction", summary.lists.without_action.into()),
-    ]));
-    Ok(prepared)
-}
-
-/// Trains on the first slice, with early stopping on the second.
-pub fn train(
-    job: &TrainingJob,
-    prepared: &Prepared,
-    threads: usize,
-    progress: &Progress,
-) -> Result<Trained, TrainError> {
-    let running = progress.begin(Stage::Train, Some(job.parameters.num_iterations.into()));
-    let (train, valid) = (
-        prepared.rows.groups(Slice::Train),
-        prepared.rows.groups(Slice::Valid),
-    );
-    let settings = Settings {
-        parameters: &job.parameters,
-        features: &feature_names(),
-        threads,
     };
-    let trained = boosting::train(&train, &valid, &settings, |_, ndcg| {
-        running.step(format!("NDCG@10 {ndcg:.4}"))
-    })
-    .map_err(|error| match error {
-        BoostingError::NoSplit { .. } => TrainError::data(error.to_string()),
-        other => TrainError::evaluation(other.to_string()),
-    })?;
-    let best = trained.curve[trained.trees as usize - 1];
-    running.end(counts([
-        ("trees", trained.trees.into()),
-        ("threads", threads.into()),
-        ("validationNdcgAt10", ((best * 1e6).round() / 1e6).into()),
-    ]));
-    Ok(trained)
+    let table = judged.lines();
+    let report = TrainingReport {
+        version: job.version,
+        published: Some(published),
+        measurements: judged.measurements,
+        data: Some(prepared.summary.data),
+        failure: None,
+    };
+    Ok(Outcome { report, table })
 }
 
-/// Evaluation and publication.
-pub struct Judge<'a> {
+/// Where the stages of a run work.
+pub struct Bench<'a> {
     pub job: &'a TrainingJob,
+    /// Folder for what is made on the way.
     pub work: &'a Path,
-    pub store: &'a Store,
-    pub prepared: &'a Prepared,
+    pub store: Store,
     pub progress: &'a Progress,
 }
 
-impl Judge<'_> {
-    /// Judges what was just trained, and publishes it.
-    pub fn candidate(&self, trained: &Trained) -> Result<Outcome, TrainError> {
-        let forest = publish::forest(trained)?;
-        let summary = &self.prepared.summary;
-        let judged = self.judge(&forest, false)?;
-        let report = model_report(summary, &judged.table, trained);
-        let running = self.progress.begin(Stage::Publish, None);
-        running.at(self.job.artifacts_uri.as_str());
-        let published = publish::seal(self.job, summary, (trained, &report), self.work)?;
-        self.store.publish(self.work, &published)?;
-        let pruned = self.store.prune(self.job, &published)?;
+impl Bench<'_> {
+    /// Loads the data and computes rows and tables.
+    pub fn features(&self) -> Result<Prepared, TrainError> {
+        let dataset = self.load()?;
+        let running = self.progress.begin(Stage::Features, None);
+        running.at("counting events and computing rows");
+        let prepared = prepare::prepare(self.job, &dataset, self.work)?;
+        let summary = &prepared.summary;
         running.end(counts([
-            ("digest", published.digest.as_str().into()),
-            ("tablesDigest", published.tables_digest.as_str().into()),
-            ("pruned", pruned.into()),
+            ("rows", prepared.rows.candidates.len().into()),
+            ("trainingLists", summary.data.training_lists.into()),
+            ("holdoutLists", summary.data.holdout_lists.into()),
+            ("listsWithoutAction", summary.lists.without_action.into()),
         ]));
-        Ok(self.outcome(judged, published))
+        Ok(prepared)
+    }
+
+    fn load(&self) -> Result<Dataset, TrainError> {
+        let running = self.progress.begin(Stage::Load, None);
+        let dataset = data::load(self.job, self.work, &mut |step| {
+            running.at(match step {
+                Step::Drawing { days } => format!("drawing {days} days"),
+                Step::Reading { file, bytes } => format!("reading {file} ({bytes} bytes)"),
+                Step::Cleaning { events } => format!("cleaning {events} events"),
+            });
+        })?;
+        running.end(counts([
+            ("products", dataset.products.len().into()),
+            ("events", dataset.cleaning.kept.into()),
+            ("droppedEvents", dataset.cleaning.dropped().into()),
+        ]));
+        Ok(dataset)
+    }
+
+    /// Trains on the first slice, with early stopping on the second.
+    pub fn train(&self, prepared: &Prepared, threads: usize) -> Result<Trained, TrainError> {
+        let parameters = &self.job.parameters;
+        let running = self
+            .progress
+            .begin(Stage::Train, Some(parameters.num_iterations.into()));
+        let train = prepared.rows.groups(Slice::Train);
+        let valid = prepared.rows.groups(Slice::Valid);
+        let threads = threads::useful(threads, train.rows());
+        let settings = Settings {
+            parameters,
+            features: &feature_names(),
+            threads,
+        };
+        let on_tree = |_, ndcg| running.step(format!("NDCG@10 {ndcg:.4}"));
+        let trained =
+            boosting::train(&train, &valid, &settings, on_tree).map_err(|error| match error {
+                BoostingError::NoSplit { .. } => TrainError::data(error.to_string()),
+                other => TrainError::evaluation(other.to_string()),
+            })?;
+        let best = trained.curve[trained.trees as usize - 1];
+        running.end(counts([
+            ("trees", trained.trees.into()),
+            ("threads", threads.into()),
+            ("validationNdcgAt10", ((best * 1e6).round() / 1e6).into()),
+        ]));
+        Ok(trained)
+    }
+
+    /// Judges what was just trained.
+    pub fn evaluate(&self, prepared: &Prepared, trained: &Trained) -> Result<Judged, TrainError> {
+        self.judge(prepared, &publish::forest(trained)?, false)
     }
 
     /// Judges a published model.
-    fn published(&self, named: &ReferenceModel) -> Result<Outcome, TrainError> {
-        let Named { forest, published } = publish::describe(self.store, named, self.work)?;
-        let seen = published.trained_through_time > self.prepared.summary.trained_through_time;
-        let judged = self.judge(&forest, seen)?;
-        Ok(self.outcome(judged, published))
+    pub fn evaluate_published(
+        &self,
+        prepared: &Prepared,
+        named: &ReferenceModel,
+    ) -> Result<(Judged, Published), TrainError> {
+        let Named { forest, published } = publish::describe(&self.store, named, self.work)?;
+        let seen = published.trained_through_time > prepared.summary.trained_through_time;
+        Ok((self.judge(prepared, &forest, seen)?, published))
     }
 
-    fn judge(&self, candidate: &Forest, candidate_overlaps: bool) -> Result<Judged, TrainError> {
+    fn judge(
+        &self,
+        prepared: &Prepared,
+        candidate: &Forest,
+        candidate_overlaps: bool,
+    ) -> Result<Judged, TrainError> {
         let running = self.progress.begin(Stage::Evaluate, None);
-        let served = self.served()?;
-        let overlap = candidate_overlaps || served.as_ref().is_some_and(|served| served.overlaps);
+        let served = self.served(&prepared.summary)?;
         let contestants = Contestants {
             candidate,
             served: served.as_ref().and_then(|served| served.forest.as_ref()),
-            holdout_overlap: overlap,
+            holdout_overlap: candidate_overlaps
+                || served.as_ref().is_some_and(|served| served.overlaps),
         };
-        let evaluation = Evaluation::new(&self.prepared.rows, &contestants);
+        let evaluation = Evaluation::new(&prepared.rows, &contestants);
         let judged = Judged {
             measurements: evaluation.measurements(&self.job.evaluation),
             table: evaluation.table(&self.job.evaluation.baselines),
             served: evaluation.served_figures(),
         };
+        let served = judged
+            .served
+            .as_ref()
+            .and_then(|figures| figures.ndcg_at_10);
         running.end(counts([
             ("holdoutLists", evaluation.lists().into()),
             (
                 "candidateNdcgAt10",
                 judged.table.rankers[0].ndcg_at_10.into(),
             ),
-            (
-                "servedNdcgAt10",
-                judged
-                    .served
-                    .as_ref()
-                    .and_then(|figures| figures.ndcg_at_10)
-                    .into(),
-            ),
+            ("servedNdcgAt10", served.into()),
         ]));
         Ok(judged)
     }
 
     /// The served model. One that this program cannot compute features for has no figures, which a
     /// gate that needs them reads as an error.
-    fn served(&self) -> Result<Option<Served>, TrainError> {
+    fn served(&self, summary: &Summary) -> Result<Option<Served>, TrainError> {
         let Some(reference) = &self.job.reference else {
             return Ok(None);
         };
@@ -228,8 +239,7 @@ impl Judge<'_> {
             .fetch(ArtifactKind::Model, &reference.digest, self.work)?;
         let served = match read_model(&dir, &reference.digest) {
             Ok(model) => Served {
-                overlaps: model.manifest.trained_through_time
-                    > self.prepared.summary.trained_through_time,
+                overlaps: model.manifest.trained_through_time > summary.trained_through_time,
                 forest: Some(model.forest),
             },
             Err(error) => {
@@ -246,24 +256,26 @@ impl Judge<'_> {
         Ok(Some(served))
     }
 
-    fn outcome(&self, judged: Judged, published: Published) -> Outcome {
-        let mut table = judged.table.rankers;
-        table.splice(1..1, judged.served);
-        let report = TrainingReport {
-            version: self.job.version,
-            published: Some(published),
-            measurements: judged.measurements,
-            data: Some(self.prepared.summary.data.clone()),
-            failure: None,
-        };
-        Outcome { report, table }
+    /// Seals and stores both artifacts, then deletes what nobody needs any more.
+    pub fn publish(
+        &self,
+        summary: &Summary,
+        trained: &Trained,
+        judged: &Judged,
+    ) -> Result<Published, TrainError> {
+        let running = self.progress.begin(Stage::Publish, None);
+        running.at(self.job.artifacts_uri.as_str());
+        let report = model_report(summary, &judged.table, trained);
+        let published = publish::seal(self.job, summary, (trained, &report), self.work)?;
+        self.store.publish(self.work, &published)?;
+        let pruned = self.store.prune(self.job, &published)?;
+        running.end(counts([
+            ("digest", published.digest.as_str().into()),
+            ("tablesDigest", published.tables_digest.as_str().into()),
+            ("pruned", pruned.into()),
+        ]));
+        Ok(published)
     }
-}
-
-struct Judged {
-    measurements: Vec<searchop_contract::Measurement>,
-    table: Table,
-    served: Option<Figures>,
 }
 
 struct Served {
@@ -280,7 +292,7 @@ fn model_report(summary: &Summary, table: &Table, trained: &Trained) -> ModelRep
         train: summary.train.clone(),
         valid: summary.valid.clone(),
         gate: summary.gate.clone(),
-        rankers: table.clone(),
+        table: table.clone(),
         trees: trained.trees,
         learning_curve: trained.curve.clone(),
         importance: trained.importance.clone(),

@@ -29,6 +29,18 @@ pub enum Slice {
     Gate,
 }
 
+impl Slice {
+    pub const ALL: [Self; 3] = [Self::Train, Self::Valid, Self::Gate];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Valid => "valid",
+            Self::Gate => "gate",
+        }
+    }
+}
+
 impl Slices {
     /// Divides the days from the oldest list to the end of the window.
     pub fn divide(job: &TrainingJob, window: Window, oldest_list: i32) -> Result<Self, TrainError> {

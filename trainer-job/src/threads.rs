@@ -30,6 +30,14 @@ fn within(limit_millis: Option<&str>, cores: usize) -> Result<usize, CpuLimitErr
     Ok((millis / 1000).clamp(1, cores.max(1)))
 }
 
+/// Of the `allowed` threads, those that `rows` training rows keep busy. Fewer rows gain nothing from
+/// a second thread, and lose a lot where something else wants that core. The model is the same
+/// either way.
+pub fn useful(allowed: usize, rows: usize) -> usize {
+    const ROWS_A_THREAD: usize = 100_000;
+    allowed.clamp(1, 1 + rows / ROWS_A_THREAD)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,6 +60,19 @@ mod tests {
         assert!(
             error.contains("SEARCHOP_CPU_LIMIT_MILLIS is \"2 cores\""),
             "{error}"
+        );
+    }
+
+    #[test]
+    fn small_data_use_one_thread() {
+        assert_eq!(
+            [
+                useful(8, 60_000),
+                useful(8, 250_000),
+                useful(2, 10_000_000),
+                useful(0, 5)
+            ],
+            [1, 3, 2, 1]
         );
     }
 }

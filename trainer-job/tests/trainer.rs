@@ -9,4 +9,5 @@ mod trainer {
     mod scores;
     mod shop;
     mod shops;
+    mod stages;
 }

@@ -163,3 +163,35 @@ fn help_and_version_are_there() {
             .starts_with("searchop-trainer 0.")
     );
 }
+
+#[test]
+fn sigterm_ends_it_at_once() {
+    use std::{os::unix::process::ExitStatusExt, process::Stdio, time::Duration};
+
+    let dir = tempfile::tempdir().unwrap();
+    let mut job = small_job(&dir.path().join("store"));
+    // Long enough that it is still under way.
+    job.data = searchop_contract::DataSource::Synthetic(searchop_contract::SyntheticShop {
+        products: 2_000,
+        events: 400_000,
+        seed: 1,
+        window_days: 30,
+    });
+    let mut child = trainer()
+        .arg("run")
+        .env("SEARCHOP_JOB", serde_json::to_string(&job).unwrap())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(
+        child.try_wait().unwrap().is_none(),
+        "it ended before the signal"
+    );
+    let sent = Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(sent.success());
+    assert_eq!(child.wait().unwrap().signal(), Some(15));
+}

@@ -93,7 +93,7 @@ fn what_is_published_loads_and_says_what_it_is() {
     let report: ModelReport =
         serde_json::from_slice(&fs::read(model_dir.join(names::REPORT_FILE)).unwrap()).unwrap();
     assert_eq!(report.gate.from, "2026-11-17");
-    assert_eq!(report.rankers.rankers.len(), 4);
+    assert_eq!(report.table.rankers.len(), 4);
     assert_eq!(report.trees, bundle.model.manifest.trees);
     assert!(report.lists.train > report.lists.valid && report.lists.valid > 0);
     for file in [

@@ -28,8 +28,16 @@ fn groups(lists: usize, seed: u64) -> Groups {
         let size = rng.random_range(2..12);
         for _ in 0..size {
             let row: Vec<f32> = (0..COLUMNS).map(|column| value(&mut rng, column)).collect();
-            let wanted = row[3].is_nan() as i32 + (row[4] > 0.0) as i32 + (row[0] == 0.0) as i32;
-            groups.labels.push(wanted as f32);
+            // Noise on top, so that many trees are worth having.
+            let signs = [
+                row[3].is_nan(),
+                row[4] > 0.0,
+                row[0] == 0.0,
+                row[6] * row[2] > 0.0,
+            ];
+            let wanted =
+                signs.iter().filter(|sign| **sign).count() as i32 + rng.random_range(-2..2);
+            groups.labels.push(wanted.clamp(0, 3) as f32);
             groups.values.extend(row);
         }
         groups.sizes.push(size);

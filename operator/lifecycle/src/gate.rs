@@ -249,19 +249,18 @@ fn judge_rule(rule: &GateRule, trial: Trial) -> RuleStatus {
 }
 
 fn compare(rule: &GateRule, figure: &Figure, metric: &str) -> (Verdict, String) {
-    let error = |words: &str| (Verdict::Error, format!("{metric}: {words}: error"));
-    let read = |text: &Option<String>| text.as_deref().and_then(number);
+    let error = |words: String| (Verdict::Error, format!("{metric}: {words}: error"));
     let Some(candidate) = read(&figure.candidate) else {
-        return error("the candidate's figure is not a number");
+        return error("the candidate's figure is not a number".to_owned());
     };
     if figure.queries < 1 {
-        return error("no held-out query was measured");
+        return error("no held-out query was measured".to_owned());
     }
     let Some(reference) = rule.against else {
         return threshold(rule, candidate, metric);
     };
     if figure.holdout_overlap {
-        return error(&format!(
+        return error(format!(
             "HoldoutOverlap, {reference} has trained on the held-out days"
         ));
     }
@@ -270,49 +269,65 @@ fn compare(rule: &GateRule, figure: &Figure, metric: &str) -> (Verdict, String) 
         read(&figure.low),
         read(&figure.high),
     ) else {
-        return error(&format!(
+        return error(format!(
             "a figure of the comparison with {reference} is not a number"
         ));
     };
     if base <= 0.0 || low > high {
-        return error(&format!(
+        return error(format!(
             "the comparison with {reference} ({base}) means nothing"
         ));
     }
-    let margin = rule
-        .margin
-        .as_deref()
-        .and_then(number)
-        .filter(|margin| *margin >= 0.0);
+    let margin = read(&rule.margin).filter(|margin| *margin >= 0.0);
     let (Some(goal), Some(margin)) = (rule.goal, margin) else {
-        return error("goal and margin of the rule cannot be read");
+        return error("goal and margin of the rule cannot be read".to_owned());
     };
     let gain = (candidate - base) / base;
-    let verdict = match goal {
-        Goal::Superior => superior(gain, margin, low, high),
-        Goal::NotWorse => not_worse(margin, low, high),
-    };
-    let digits = if (gain - margin).abs() < 0.000_5 {
-        3
-    } else {
-        1
-    };
-    let needs = match goal {
-        Goal::Superior if margin == 0.0 => "needs more than 0 %".to_owned(),
-        Goal::Superior => format!("needs {}", percent(margin, digits)),
-        Goal::NotWorse => format!("must not be below {}", percent(-margin, digits)),
-    };
-    let bound = if verdict == Verdict::Failed {
-        format!("at most {}", percent(high, digits))
-    } else {
-        format!("at least {}", percent(low, digits))
-    };
-    let message = format!(
-        "{metric} {candidate:.3} against {base:.3} of {reference}: {} ({bound}), {needs}: {}",
-        percent(gain, digits),
-        word(verdict)
-    );
+    let (verdict, words) = Difference { gain, low, high }.judge(goal, margin);
+    let message = format!("{metric} {candidate:.3} against {base:.3} of {reference}: {words}");
     (verdict, message)
+}
+
+fn read(text: &Option<String>) -> Option<f64> {
+    text.as_deref().and_then(number)
+}
+
+/// Relative difference between candidate and reference, with its bounds.
+struct Difference {
+    gain: f64,
+    low: f64,
+    high: f64,
+}
+
+impl Difference {
+    fn judge(&self, goal: Goal, margin: f64) -> (Verdict, String) {
+        let &Self { gain, low, high } = self;
+        let verdict = match goal {
+            Goal::Superior => superior(gain, margin, low, high),
+            Goal::NotWorse => not_worse(margin, low, high),
+        };
+        // Where one decimal would show the estimate at the limit, three tell which side it is on.
+        let digits = if (gain - margin).abs() < 0.000_5 {
+            3
+        } else {
+            1
+        };
+        let needs = match goal {
+            Goal::Superior if margin == 0.0 => "needs more than 0 %".to_owned(),
+            Goal::Superior => format!("needs {}", percent(margin, digits)),
+            Goal::NotWorse => format!("must not be below {}", percent(-margin, digits)),
+        };
+        let bound = if verdict == Verdict::Failed {
+            format!("at most {}", percent(high, digits))
+        } else {
+            format!("at least {}", percent(low, digits))
+        };
+        let gain = percent(gain, digits);
+        (
+            verdict,
+            format!("{gain} ({bound}), {needs}: {}", word(verdict)),
+        )
+    }
 }
 
 fn threshold(rule: &GateRule, candidate: f64, metric: &str) -> (Verdict, String) {

@@ -81,10 +81,7 @@ pub(crate) fn measured(run: &Run) -> Option<&Candidate> {
 /// The candidate that has passed the gate and is on its way to serve. From here on the run goes to
 /// its end: a spec that changes meanwhile is the next run's, so that serving never turns around
 /// halfway.
-pub(crate) fn rolling_out<'a>(
-    status: &'a RankingModelStatus,
-    on: OnInconclusive,
-) -> Option<&'a Candidate> {
+pub(crate) fn rolling_out(status: &RankingModelStatus, on: OnInconclusive) -> Option<&Candidate> {
     let run = live(status)?;
     let gate = status
         .gate

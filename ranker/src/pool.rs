@@ -91,6 +91,12 @@ mod tests {
         )
     }
 
+    async fn until(reached: impl Fn() -> bool) {
+        while !reached() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_full_queue_refuses_at_once_and_takes_work_again_after() {
         let (pool, queued, shed) = pool(1);
@@ -99,18 +105,19 @@ mod tests {
             let pool = Arc::clone(&pool);
             async move { pool.run(move || gate.recv().is_ok()).await }
         });
-        let mut waiting = Vec::new();
-        while pool.places.available_permits() > 0 {
-            let next = Arc::clone(&pool);
-            waiting.push(tokio::spawn(async move { next.run(|| ()).await }));
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-        assert_eq!(queued.get(), QUEUE_PER_WORKER as i64);
+        until(|| pool.workers.available_permits() == 0).await;
+        let wait = || {
+            let pool = Arc::clone(&pool);
+            tokio::spawn(async move { pool.run(|| ()).await })
+        };
+        let mut waiting: Vec<_> = (0..QUEUE_PER_WORKER).map(|_| wait()).collect();
+        until(|| queued.get() == QUEUE_PER_WORKER as i64).await;
         assert_eq!(pool.run(|| ()).await, Err(Refused::Full));
         assert_eq!(shed.get(), 1);
         // A caller that goes away gives its place back.
-        waiting.pop().unwrap().abort();
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        let gone = waiting.pop().unwrap();
+        gone.abort();
+        assert!(gone.await.unwrap_err().is_cancelled());
         assert_eq!(queued.get(), QUEUE_PER_WORKER as i64 - 1);
 
         open.send(()).unwrap();

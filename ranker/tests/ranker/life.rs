@@ -125,7 +125,7 @@ fn storage_that_comes_back_is_waited_for() {
     let cache = tempfile::tempdir().unwrap();
     let cache_option = format!("--cache={}", cache.path().display());
     // More refusals than the storage client itself takes for one request.
-    let bucket = ObjectStore::start(artifacts.root(), 6);
+    let bucket = ObjectStore::start(artifacts.root(), 8);
     let options = [cache_option.as_str(), "--drain-seconds=0"];
     let mut process = Start {
         bucket: Some(&bucket),
@@ -196,7 +196,7 @@ fn half_a_head_is_not_waited_for() {
     assert_eq!(slow_body.answer().unwrap().status, 408);
     slow_body.until_closed().unwrap();
     let elapsed = begin.elapsed();
-    assert!((0.9..3.0).contains(&elapsed.as_secs_f64()), "{elapsed:?}");
+    assert!((0.9..10.0).contains(&elapsed.as_secs_f64()), "{elapsed:?}");
     // A connection between two requests is not half a head.
     assert_eq!(idle.rank(RANK).unwrap().status, 200);
 }
@@ -290,7 +290,7 @@ impl Load {
         while self.answered.load(Ordering::Relaxed) < target {
             let broken = self.clients.iter().any(JoinHandle::is_finished);
             assert!(
-                !broken && begin.elapsed() < Duration::from_secs(20),
+                !broken && begin.elapsed() < Duration::from_secs(60),
                 "the clients are stuck"
             );
             thread::sleep(Duration::from_millis(5));
@@ -352,7 +352,7 @@ fn draining_fails_no_request() {
         process.readiness() == Some(503)
     });
     assert!(
-        begin.elapsed() < Duration::from_millis(500),
+        begin.elapsed() < Duration::from_millis(1500),
         "{:?}",
         begin.elapsed()
     );
@@ -367,7 +367,7 @@ fn draining_fails_no_request() {
         "the drain was cut short"
     );
     assert!(
-        begin.elapsed() < Duration::from_secs(4),
+        begin.elapsed() < Duration::from_secs(8),
         "the drain took {:?}",
         begin.elapsed()
     );

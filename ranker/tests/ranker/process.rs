@@ -22,7 +22,7 @@ use crate::{artifacts::Artifacts, client, object_store::ObjectStore};
 const PROGRAM: &str = env!("CARGO_BIN_EXE_searchop-ranker");
 /// Must not be seen anywhere.
 pub const SECRET: &str = "3f9d0c1b";
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Process {
     child: Child,

@@ -3,7 +3,7 @@ use std::{
     pin::Pin,
     sync::{Arc, mpsc},
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{Router, body::Body};
@@ -19,7 +19,7 @@ use crate::{artifacts::Artifacts, client::RANK};
 
 const MAX_BODY: usize = 20_000;
 
-fn not_loaded(artifacts: &Artifacts) -> Arc<Ranker> {
+fn not_loaded(artifacts: &Artifacts, request_timeout: Duration) -> Arc<Ranker> {
     let identity = Identity {
         model: "products".to_owned(),
         version: 7,
@@ -29,14 +29,18 @@ fn not_loaded(artifacts: &Artifacts) -> Arc<Ranker> {
     let limits = Limits {
         max_candidates: 50,
         max_body_bytes: MAX_BODY,
-        request_timeout: Duration::from_millis(300),
+        request_timeout,
     };
     Arc::new(Ranker::new(identity, limits, 1))
 }
 
 fn loaded() -> (Artifacts, Arc<Ranker>) {
+    loaded_with(Duration::from_secs(60))
+}
+
+fn loaded_with(request_timeout: Duration) -> (Artifacts, Arc<Ranker>) {
     let artifacts = Artifacts::new(1.0);
-    let ranker = not_loaded(&artifacts);
+    let ranker = not_loaded(&artifacts, request_timeout);
     ranker.begin(artifacts.bundle());
     (artifacts, ranker)
 }
@@ -328,14 +332,14 @@ async fn a_body_that_does_not_come_is_given_up() {
             Poll::Pending
         }
     }
-    let (_artifacts, ranker) = loaded();
+    let (_artifacts, ranker) = loaded_with(Duration::from_millis(100));
     let answer = rank(&app(ranker), Body::new(Stuck)).await;
     assert_eq!(answer.error(), (408, "request_timeout".to_owned(), None));
 }
 
 #[tokio::test]
 async fn a_full_queue_answers_at_once_and_a_long_wait_ends() {
-    let (_artifacts, ranker) = loaded();
+    let (_artifacts, ranker) = loaded_with(Duration::from_secs(2));
     let router = app(Arc::clone(&ranker));
     let (open, gate) = mpsc::channel::<()>();
     let busy = tokio::spawn({
@@ -344,7 +348,6 @@ async fn a_full_queue_answers_at_once_and_a_long_wait_ends() {
     });
     tokio::task::yield_now().await;
 
-    let begin = std::time::Instant::now();
     let waiting: Vec<_> = (0..16)
         .map(|_| {
             let router = router.clone();
@@ -354,10 +357,11 @@ async fn a_full_queue_answers_at_once_and_a_long_wait_ends() {
     while ranker.metrics.queue_depth.get() < 16 {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
+    let begin = Instant::now();
     let refused = rank(&router, RANK).await;
     assert!(
-        begin.elapsed() < Duration::from_millis(250),
-        "refused at once"
+        begin.elapsed() < Duration::from_secs(1),
+        "not refused at once"
     );
     assert_eq!(refused.error(), (503, "overloaded".to_owned(), None));
     assert_eq!(refused.header("retry-after"), Some("1"));
@@ -374,7 +378,7 @@ async fn a_full_queue_answers_at_once_and_a_long_wait_ends() {
 #[tokio::test]
 async fn probes_tell_where_the_program_is_in_its_life() {
     let artifacts = Artifacts::new(1.0);
-    let ranker = not_loaded(&artifacts);
+    let ranker = not_loaded(&artifacts, Duration::from_secs(60));
     let (router, metrics) = (app(Arc::clone(&ranker)), metrics_app(Arc::clone(&ranker)));
     let health = |status: &str, trained: Option<&str>| {
         let mut body = json!({

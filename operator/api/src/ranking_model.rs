@@ -418,10 +418,12 @@ impl GateRule {
     }
 }
 
-/// Direction of a comparison.
+/// Superior: better by the margin. NotWorse: not worse by more than the margin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Goal {
+    /// The estimate reaches the margin, and the lower bound is above nothing.
     Superior,
+    /// The lower bound stays above minus the margin.
     NotWorse,
 }
 
@@ -443,7 +445,7 @@ impl Trigger {
     }
 }
 
-/// What to do when the data cannot tell.
+/// What happens to a candidate for which the data are too few to tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum OnInconclusive {
     Reject,
@@ -521,7 +523,8 @@ impl Default for Autoscaling {
     }
 }
 
-/// Who decides the number of pods.
+/// HPA: a HorizontalPodAutoscaler on CPU. External: something else writes the Deployment's scale.
+/// Fixed: `serving.replicas`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(clippy::upper_case_acronyms, reason = "the API's own name")]
 pub enum AutoscalingMode {

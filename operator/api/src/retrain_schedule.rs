@@ -88,11 +88,13 @@ fn schedule_rules() -> Value {
     ];
     let rule = |(place, (name, values, value)): (usize, &(&str, &str, String))| {
         let step = "(/[1-9][0-9]?)?";
-        let item = format!("^([*]{step}|({value})(-({value}){step})?)$");
+        let item = format!("([*]{step}|({value})(-({value}){step})?)");
+        let (before, after) = (place, fields.len() - 1 - place);
+        // A regular expression over the whole text, since the API server cannot bound the cost of
+        // looking into parts of it.
+        let pattern = format!("^([^ ]+ ){{{before}}}{item}(,{item})*( [^ ]+){{{after}}}$");
         json!({
-            "rule": format!(
-                "self.split(' ').size() != 5 || self.split(' ')[{place}].split(',').all(item, item.matches('{item}'))"
-            ),
+            "rule": format!("!self.matches('^[^ ]+( [^ ]+){{4}}$') || self.matches('{pattern}')"),
             "message": format!("{name} must be *, {values}, a range, a list, or one of these with a step"),
         })
     };
@@ -117,7 +119,8 @@ pub struct ModelReference {
     pub name: String,
 }
 
-/// What happens at a tick while a run is under way.
+/// What happens at a tick while a run is under way. Forbid: the tick is skipped. Replace: the run
+/// is stopped and a new one starts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ConcurrencyPolicy {
     #[default]

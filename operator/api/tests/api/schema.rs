@@ -260,9 +260,8 @@ fn defaults_are_visible() {
             let default = node
                 .schema
                 .get("default")
-                .cloned()
-                .unwrap_or_default()
-                .to_string();
+                .map(Value::to_string)
+                .unwrap_or_default();
             assert!(!default.contains("null"), "{}: {default}", node.path);
         }
     }

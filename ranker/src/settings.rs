@@ -18,7 +18,7 @@ use searchop_contract::{Digest, names};
 ///
 /// Exit codes: 0 ended by a signal, 2 bad settings, 5 storage refused or the artifact is damaged.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "searchop-ranker", version, max_term_width = 100)]
+#[command(name = "searchop-ranker", version)]
 pub struct Settings {
     /// Name of the model, echoed in every answer
     #[arg(long, env = names::MODEL_NAME_ENV, value_name = "NAME")]

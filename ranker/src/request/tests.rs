@@ -71,10 +71,7 @@ fn what_is_wrong_is_named_with_its_place() {
             "é".repeat(n)
         )
     };
-    let many = format!(
-        r#"{{"query":"a","products":[{}]}}"#,
-        vec!["{}"; 4].join(",")
-    );
+    let many = format!(r#"{{"query":"a","products":[{}]}}"#, ["{}"; 4].join(","));
     let table: &[(&str, Kind, Option<&str>, &str)] = &[
         ("null", Kind::InvalidRequest, None, "an object"),
         ("[]", Kind::InvalidRequest, None, "an object"),

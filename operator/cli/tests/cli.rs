@@ -1,6 +1,11 @@
 //! The program as people run it: exit codes, messages, and the whole loop with the real trainer and
 //! the real ranker.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on must fail where it stands"
+)]
+
 #[path = "cli/client.rs"]
 mod client;
 #[path = "cli/manifests.rs"]

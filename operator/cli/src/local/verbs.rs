@@ -67,7 +67,7 @@ pub fn retrain(args: &args::Retrain, log: Log) -> Result<Exit, LocalError> {
     let name = model.metadata.name.as_deref().unwrap_or_default();
     log.info("Requested", &format!("a retrain of {name:?}"));
     if args.wait {
-        await_outcome(&state, &token, args.timeout, log)
+        await_outcome(&state, request.time, args.timeout, log)
     } else {
         Ok(Exit::Done)
     }
@@ -75,16 +75,17 @@ pub fn retrain(args: &args::Retrain, log: Log) -> Result<Exit, LocalError> {
 
 fn await_outcome(
     state: &StateDir,
-    token: &str,
+    asked: Timestamp,
     timeout: Duration,
     log: Log,
 ) -> Result<Exit, LocalError> {
     let begin = Instant::now();
     while begin.elapsed() < timeout {
         let status = stored(state)?.status.unwrap_or_default();
+        // A later request may have taken the place of ours; its run does what we asked for.
         let ours = status
             .run
-            .filter(|run| run.request_token.as_deref() == Some(token));
+            .filter(|run| requested(run).is_some_and(|time| time >= asked));
         if let Some((run, outcome)) = ours.and_then(|run| Some((run.clone(), run.outcome?))) {
             return Ok(say_outcome(&run, outcome, log));
         }
@@ -94,6 +95,12 @@ fn await_outcome(
         sleep(PERIOD);
     }
     Err(LocalError::TimedOut(timeout.as_secs()))
+}
+
+/// When the retrain behind a run was asked for.
+fn requested(run: &Run) -> Option<Timestamp> {
+    let request: RetrainRequest = run.request_token.as_deref()?.parse().ok()?;
+    Some(request.time)
 }
 
 fn say_outcome(run: &Run, outcome: Outcome, log: Log) -> Exit {

@@ -88,18 +88,19 @@ impl Load {
                 let client = client(keep_alive);
                 runtime().block_on(async {
                     while !stop.load(Ordering::Relaxed) {
-                        let answer = rank(&client, address).await;
-                        let mut seen = seen.lock().unwrap();
-                        match answer {
+                        match rank(&client, address).await {
                             Ok(body) => {
-                                seen.versions.insert(body["version"].as_u64().unwrap());
+                                seen.lock()
+                                    .unwrap()
+                                    .versions
+                                    .insert(body["version"].as_u64().unwrap());
                                 answers.fetch_add(1, Ordering::Relaxed);
                             }
-                            Err(error) => seen
-                                .failures
-                                .push(format!("keep-alive {keep_alive}: {error}")),
+                            Err(error) => {
+                                let failure = format!("keep-alive {keep_alive}: {error}");
+                                seen.lock().unwrap().failures.push(failure);
+                            }
                         }
-                        drop(seen);
                         tokio::time::sleep(std::time::Duration::from_millis(2)).await;
                     }
                 });

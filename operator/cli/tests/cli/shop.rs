@@ -11,22 +11,22 @@ use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Trainer and ranker live in other crates; whoever runs the tests says where they were built.
+/// Trainer and ranker belong to other crates: where the environment says, else on PATH.
 pub fn programs() -> Option<(PathBuf, PathBuf)> {
-    let find = |name| {
-        env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_file())
+    let path = env::var_os("PATH").unwrap_or_default();
+    let find = |name: &str, program: &str| {
+        let named = env::var_os(name).map(PathBuf::from);
+        let mut places = env::split_paths(&path).map(|folder| folder.join(program));
+        named.or_else(|| places.find(|file| file.is_file()))
     };
-    match (find("SEARCHOP_TRAINER_BIN"), find("SEARCHOP_RANKER_BIN")) {
-        (Some(trainer), Some(ranker)) => Some((trainer, ranker)),
-        _ => {
-            eprintln!(
-                "SKIPPED: set SEARCHOP_TRAINER_BIN and SEARCHOP_RANKER_BIN to the built programs"
-            );
-            None
-        }
+    let trainer = find("SEARCHOP_TRAINER_BIN", "searchop-trainer");
+    let ranker = find("SEARCHOP_RANKER_BIN", "searchop-ranker");
+    if trainer.is_none() || ranker.is_none() {
+        eprintln!(
+            "SKIPPED: name the built programs in SEARCHOP_TRAINER_BIN and SEARCHOP_RANKER_BIN"
+        );
     }
+    trainer.zip(ranker)
 }
 
 /// A folder with a manifest and, while it runs, `searchop local up`.

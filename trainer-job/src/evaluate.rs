@@ -30,7 +30,7 @@ pub struct Evaluation<'a> {
     lists: Vec<&'a RowList>,
     candidate: Scores,
     served: Option<Scores>,
-    overlap: bool,
+    overlap: Overlap,
 }
 
 /// A score for each row of each held-out list, list after list.
@@ -40,8 +40,16 @@ type Scores = Vec<f64>;
 pub struct Contestants<'a> {
     pub candidate: &'a Forest,
     pub served: Option<&'a Forest>,
-    /// One of the two has seen some of the held-out days.
-    pub holdout_overlap: bool,
+    pub overlap: Overlap,
+}
+
+/// Who has trained on some of the held-out days.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Overlap {
+    /// Then no figure means anything.
+    pub candidate: bool,
+    /// Then comparisons with it mean nothing.
+    pub served: bool,
 }
 
 impl<'a> Evaluation<'a> {
@@ -53,7 +61,7 @@ impl<'a> Evaluation<'a> {
             rows,
             candidate,
             served,
-            overlap: contestants.holdout_overlap,
+            overlap: contestants.overlap,
             lists,
         }
     }
@@ -91,7 +99,8 @@ impl<'a> Evaluation<'a> {
             low: bounds.and_then(|Bounds { low, .. }| rounded(low)),
             high: bounds.and_then(|Bounds { high, .. }| rounded(high)),
             queries: u32::try_from(candidate.len()).unwrap_or(u32::MAX),
-            holdout_overlap: self.overlap && against == Some(Reference::Served),
+            holdout_overlap: self.overlap.candidate
+                || (self.overlap.served && against == Some(Reference::Served)),
         }
     }
 

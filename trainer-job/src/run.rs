@@ -12,7 +12,7 @@ use crate::{
     boosting::{self, BoostingError, Importance, Settings, Trained},
     data::{self, Cleaning, Dataset, Step},
     error::TrainError,
-    evaluate::{Contestants, Evaluation, Figures, Table},
+    evaluate::{Contestants, Evaluation, Figures, Overlap, Table},
     lists::ListCounts,
     prepare::{self, Prepared, Span, Summary},
     progress::{Progress, Stage, counts},
@@ -204,8 +204,10 @@ impl Bench<'_> {
         let contestants = Contestants {
             candidate,
             served: served.as_ref().and_then(|served| served.forest.as_ref()),
-            holdout_overlap: candidate_overlaps
-                || served.as_ref().is_some_and(|served| served.overlaps),
+            overlap: Overlap {
+                candidate: candidate_overlaps,
+                served: served.as_ref().is_some_and(|served| served.overlaps),
+            },
         };
         let evaluation = Evaluation::new(&prepared.rows, &contestants);
         let judged = Judged {

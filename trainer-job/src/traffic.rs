@@ -111,17 +111,20 @@ impl Names {
 struct Builder {
     items: Names,
     queries: Names,
-    lists: HashMap<(String, String), u32>,
+    /// Result lists and clients as the log names them.
+    list_ids: Names,
+    clients: Names,
+    lists: HashMap<(u32, u32), u32>,
     positions: HashMap<(u32, u32), Option<u32>>,
 }
 
 impl Builder {
     fn event(&mut self, columns: &Columns, row: usize) -> PolarsResult<Event> {
         let item = self.items.number(columns.text(&columns.item, row)?);
-        let client = columns.text(&columns.client, row)?;
+        let client = self.clients.number(columns.text(&columns.client, row)?);
         let shown = (
-            columns.text(&columns.list, row)?.to_owned(),
-            client.to_owned(),
+            self.list_ids.number(columns.text(&columns.list, row)?),
+            client,
         );
         let next = u32::try_from(self.lists.len())
             .expect("a click log in memory has fewer than 2^32 lists");

@@ -185,6 +185,55 @@ fn a_served_model_that_saw_the_held_out_days_is_told() {
 }
 
 #[test]
+fn a_served_model_of_other_features_has_no_figures() {
+    let store = tempfile::tempdir().unwrap();
+    let mut job = small_job(store.path());
+    let first = published(&run(&job).unwrap());
+    let manifest =
+        dir(store.path(), names::MODELS_FOLDER, &first.digest).join(names::MANIFEST_FILE);
+    let mut foreign: serde_json::Value =
+        serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
+    foreign["featuresVersion"] = 999.into();
+    let bytes = serde_json::to_vec(&foreign).unwrap();
+    let digest = Digest::of(&bytes);
+    let folder = dir(store.path(), names::MODELS_FOLDER, &digest);
+    fs::create_dir(&folder).unwrap();
+    for file in fs::read_dir(manifest.parent().unwrap()).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), folder.join(file.file_name())).unwrap();
+    }
+    fs::write(folder.join(names::MANIFEST_FILE), bytes).unwrap();
+
+    job.reference = Some(ReferenceModel {
+        digest,
+        tables_digest: first.tables_digest,
+    });
+    let outcome = run(&job).unwrap();
+    let served = &outcome.report.measurements[1];
+    assert!(served.candidate.is_some());
+    assert_eq!(
+        (served.reference, served.low, served.high),
+        (None, None, None)
+    );
+}
+
+#[test]
+fn a_lost_reference_is_refused_storage() {
+    let store = tempfile::tempdir().unwrap();
+    let mut job = small_job(store.path());
+    let digest = Digest::of(b"nothing");
+    job.reference = Some(ReferenceModel {
+        digest: digest.clone(),
+        tables_digest: digest,
+    });
+    fs::create_dir_all(store.path().join(names::MODELS_FOLDER)).unwrap();
+    assert!(matches!(
+        run(&job).unwrap_err(),
+        TrainError::StorageRefused(_)
+    ));
+}
+
+#[test]
 fn pruning_keeps_what_is_named() {
     let store = tempfile::tempdir().unwrap();
     let mut job = small_job(store.path());

@@ -1,6 +1,8 @@
 //! Reads manifests and refuses what a cluster would refuse: the generated schema, strictly, then
 //! the CEL rules. What is valid but means nothing without a cluster is listed, not refused.
 
+mod ignored;
+
 use std::{fmt, path::PathBuf};
 
 use kube::{
@@ -10,6 +12,9 @@ use kube::{
 use searchop_api::{GROUP, RankingModel, RetrainSchedule};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
+
+pub use ignored::Ignored;
+use ignored::ignored_settings;
 
 use crate::{
     exit::Exit,
@@ -39,15 +44,6 @@ pub struct Manifests {
     pub model: RankingModel,
     pub schedules: Vec<RetrainSchedule>,
     pub ignored: Vec<Ignored>,
-}
-
-/// Something that is set but has no meaning without a cluster.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Ignored {
-    /// `spec.serving.autoscaling`, or `PersistentVolumeClaim "searchop-models"`.
-    pub what: String,
-    /// What happens instead.
-    pub instead: &'static str,
 }
 
 /// A file's name and its text.
@@ -410,49 +406,6 @@ fn spec_schema<K: CustomResourceExt>() -> Value {
         .and_then(|version| version.schema.clone());
     let mut schema = serde_json::to_value(schema).expect("a generated schema is JSON");
     schema["openAPIV3Schema"]["properties"]["spec"].take()
-}
-
-const CLUSTER_ONLY: [(&str, &str); 10] = [
-    ("/metadata/namespace", "one model a folder"),
-    (
-        "/spec/data/sources/credentialsSecretRef",
-        "SEARCHOP_DATA_S3_… of this shell are used",
-    ),
-    (
-        "/spec/training/resources/requests",
-        "the trainer takes the free cores",
-    ),
-    (
-        "/spec/training/resources/limits/memory",
-        "nothing limits memory here",
-    ),
-    ("/spec/serving/autoscaling", "one ranker process answers"),
-    ("/spec/serving/replicas", "one ranker process answers"),
-    ("/spec/serving/resources", "the ranker takes the free cores"),
-    (
-        "/spec/artifacts/uri",
-        "versions are kept in the folder of --dir",
-    ),
-    (
-        "/spec/artifacts/credentialsSecretRef",
-        "a folder needs no credentials",
-    ),
-    (
-        "/spec/artifacts/readerSecretRef",
-        "a folder needs no credentials",
-    ),
-];
-
-/// Settings of the model that are set in the file and mean nothing here.
-fn ignored_settings(document: &Value) -> Vec<Ignored> {
-    CLUSTER_ONLY
-        .iter()
-        .filter(|(pointer, _)| document.pointer(pointer).is_some())
-        .map(|(pointer, instead)| Ignored {
-            what: pointer[1..].replace('/', "."),
-            instead,
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -7,11 +7,7 @@ use kube::ResourceExt;
 use searchop_api::{RankingModel, RankingModelStatus, RetrainSchedule};
 use searchop_contract::labels;
 use searchop_lifecycle::{Action, JobRequest, ObservedJob, plan, plan_schedule};
-use tokio::{
-    select,
-    signal::unix::{Signal, SignalKind, signal},
-    time::sleep,
-};
+use tokio::{select, time::sleep};
 
 use super::{
     LocalError,
@@ -24,6 +20,7 @@ use super::{
     ranker::{Rankers, Target},
     render,
     schedule::observe_schedule,
+    signals::{Signals, Stop},
     socket::FrontDoor,
     state::{Lock, StateDir},
     trainer::{Limits, RunKey, Trainer},
@@ -406,34 +403,6 @@ impl Local {
         match stop {
             Stop::Interrupt if self.announced.is_none() => Exit::Interrupted,
             _ => Exit::Done,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Stop {
-    Interrupt,
-    Terminate,
-}
-
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Self, LocalError> {
-        let listen = |kind| signal(kind).map_err(LocalError::Signals);
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-        })
-    }
-
-    async fn next(&mut self) -> Stop {
-        select! {
-            _ = self.interrupt.recv() => Stop::Interrupt,
-            _ = self.terminate.recv() => Stop::Terminate,
         }
     }
 }

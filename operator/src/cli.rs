@@ -1,4 +1,4 @@
-use std::{fmt, net::SocketAddr, path::PathBuf};
+use std::{fmt, io::IsTerminal, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
@@ -174,7 +174,7 @@ impl LogFormat {
                 .with_current_span(true)
                 .with_span_list(false)
                 .init(),
-            Self::Text => log.init(),
+            Self::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
         }
     }
 }

@@ -75,7 +75,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     };
     let context = Arc::new(Context::new(
         client.clone(),
-        settings.identity.clone(),
+        &settings.identity,
         settings.images,
     ));
     let health = Arc::new(Health::new(progress));

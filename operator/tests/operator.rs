@@ -18,9 +18,10 @@ use searchop_contract::Digest;
 use searchop_operator::{
     build::{self, Images, Owner, ServedDigests},
     model,
-    runtime::Context,
+    runtime::{Context, lease::Campaign},
 };
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 const MODEL: &str = "/apis/searchop.io/v1alpha1/namespaces/shop/rankingmodels/products";
 const STATUS: &str = "/apis/searchop.io/v1alpha1/namespaces/shop/rankingmodels/products/status";
@@ -63,7 +64,7 @@ fn model() -> RankingModel {
 }
 
 fn context(script: &Script) -> Arc<Context> {
-    let mut context = Context::new(script.client(), "me".into(), images());
+    let mut context = Context::new(script.client(), "me", images());
     context.now = || "2026-03-01T10:00:00Z".parse().unwrap();
     Arc::new(context)
 }
@@ -283,7 +284,8 @@ async fn a_deployment_is_applied_without_replicas_and_then_scaled_once() {
         created(&stored)
     });
     script.expect("PATCH", SCALE, |body| {
-        assert_eq!(body, &json!({"spec": {"replicas": 2}}));
+        assert_eq!(body["kind"], "Scale");
+        assert_eq!(body["spec"], json!({"replicas": 2}));
         (
             StatusCode::OK,
             json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {}}),
@@ -365,5 +367,66 @@ async fn a_child_that_did_not_change_is_not_written_again() {
         (StatusCode::OK, stored(body))
     });
     ensure().await.unwrap();
+    script.finish();
+}
+
+const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/searchop/leases";
+const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/searchop/leases/operator";
+
+/// One round of a campaign that is told to stop, and whether it led meanwhile.
+async fn campaign(script: &Script) -> bool {
+    let (lead, mut leading) = tokio::sync::watch::channel(false);
+    let led = tokio::spawn(async move { leading.wait_for(|leads| *leads).await.is_ok() });
+    let stop = CancellationToken::new();
+    let calls = context(script).calls.clone();
+    let campaign = Campaign::new(calls, "searchop".into(), "operator".into(), "me".into());
+    let running = tokio::spawn(campaign.run(lead, stop.clone()));
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    stop.cancel();
+    running.await.unwrap();
+    led.await.unwrap()
+}
+
+#[tokio::test]
+async fn a_leader_takes_a_free_lease_and_gives_it_back_when_told_to_stop() {
+    let mut script = Script::default();
+    script.expect("GET", LEASE, |_| failure(404, "NotFound"));
+    script.expect("POST", LEASES, |body| {
+        assert_eq!(body["spec"]["holderIdentity"], "me");
+        let mut stored = body.clone();
+        stored["metadata"]["resourceVersion"] = json!("7");
+        created(&stored)
+    });
+    script.expect("PUT", LEASE, |body| {
+        assert_eq!(body["metadata"]["resourceVersion"], "7");
+        assert!(body["spec"].get("holderIdentity").is_none(), "{body}");
+        (StatusCode::OK, body.clone())
+    });
+    assert!(campaign(&script).await);
+    script.finish();
+}
+
+#[tokio::test]
+async fn a_lease_that_is_held_or_lost_in_a_race_makes_no_leader() {
+    let held = json!({
+        "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+        "metadata": {"name": "operator", "namespace": "searchop", "resourceVersion": "3"},
+        "spec": {"holderIdentity": "other", "leaseDurationSeconds": 15, "renewTime": "2020-01-01T00:00:00.000000Z"}
+    });
+    let mut script = Script::default();
+    let answer = held.clone();
+    script.expect("GET", LEASE, move |_| (StatusCode::OK, answer.clone()));
+    assert!(
+        !campaign(&script).await,
+        "an old time on the record proves nothing: clocks differ"
+    );
+    script.finish();
+
+    let mut free = held;
+    free["spec"]["holderIdentity"] = json!("");
+    let mut script = Script::default();
+    script.expect("GET", LEASE, move |_| (StatusCode::OK, free.clone()));
+    script.expect("PUT", LEASE, |_| failure(409, "Conflict"));
+    assert!(!campaign(&script).await);
     script.finish();
 }

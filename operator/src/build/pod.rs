@@ -136,10 +136,12 @@ impl Storage {
     }
 }
 
-pub(super) fn env(name: &str, value: impl Into<String>) -> EnvVar {
+/// A variable with exactly this value. The kubelet replaces `$(NAME)` by other variables, keys
+/// among them, so no dollar sign is left to it.
+pub(super) fn env(name: &str, value: impl AsRef<str>) -> EnvVar {
     EnvVar {
         name: name.to_owned(),
-        value: Some(value.into()),
+        value: Some(value.as_ref().replace('$', "$$")),
         ..EnvVar::default()
     }
 }

@@ -237,6 +237,17 @@ fn a_ranker_sees_the_readers_secret_and_no_other() {
     assert!(!text.contains("shop-s3") && !text.contains("models-writer"));
 }
 
+/// The kubelet would put another variable's value, such as a key, in its place.
+#[test]
+fn a_text_that_looks_like_a_variable_stays_a_text() {
+    let mut spec = s3();
+    spec.data.sources.as_mut().unwrap().catalog.id_field =
+        "$(SEARCHOP_S3_SECRET_ACCESS_KEY)".to_owned();
+    let job = job(&owner(), &spec, &images(), &request(1)).unwrap();
+    let text = serde_json::to_string(&job).unwrap();
+    assert!(text.contains("$$(SEARCHOP_S3_SECRET_ACCESS_KEY)"), "{text}");
+}
+
 #[test]
 fn names_of_the_longest_model_fit_a_label() {
     let longest = Owner {
@@ -244,10 +255,9 @@ fn names_of_the_longest_model_fit_a_label() {
         ..owner()
     };
     let last = JobRequest {
-        version: i32::MAX,
-        evaluation: 999,
-        attempt: 9,
-        ..request(1)
+        evaluation: 99,
+        attempt: 2,
+        ..request(99_999)
     };
     let name = job(&longest, &synthetic(), &images(), &last)
         .unwrap()

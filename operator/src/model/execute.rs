@@ -169,30 +169,26 @@ fn version_of(job: &Job) -> Option<i32> {
     job.labels().get(labels::VERSION)?.parse().ok()
 }
 
-/// The number of pods to write, if it is ours to write. In mode Fixed always; otherwise only as
-/// long as nobody has: a number that the server filled in belongs to no manager. `known` is how
-/// many there were, so that a Deployment that was deleted comes back at its size.
+/// The number of pods to write, if it is ours to write. In mode Fixed whenever it differs;
+/// otherwise once, as long as nobody owns the number: what the server filled in belongs to no
+/// manager. `known` is how many there were, so that a Deployment that was deleted comes back at its
+/// size.
 fn replicas_to_write(
     deployment: &Deployment,
     serving: &Serving,
     known: Option<i32>,
 ) -> Option<i32> {
-    let current = deployment
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.replicas)
-        .unwrap_or(1);
     let bounds = &serving.autoscaling;
-    let wanted = match bounds.mode {
-        AutoscalingMode::Fixed => serving.replicas,
-        _ if has_owner(deployment) => return None,
-        AutoscalingMode::External => serving.replicas.max(known.unwrap_or(0)),
-        AutoscalingMode::HPA => known
-            .unwrap_or(0)
-            .min(bounds.max_replicas)
-            .max(bounds.min_replicas),
-    };
-    (wanted != current).then_some(wanted)
+    let known = known.unwrap_or(0);
+    match bounds.mode {
+        AutoscalingMode::Fixed => {
+            let current = deployment.spec.as_ref().and_then(|spec| spec.replicas);
+            (current != Some(serving.replicas)).then_some(serving.replicas)
+        }
+        _ if has_owner(deployment) => None,
+        AutoscalingMode::External => Some(serving.replicas.max(known)),
+        AutoscalingMode::HPA => Some(known.min(bounds.max_replicas).max(bounds.min_replicas)),
+    }
 }
 
 fn has_owner(deployment: &Deployment) -> bool {
@@ -269,9 +265,10 @@ mod tests {
                 "{replicas} owned by {owner:?}, {mode:?}, {known:?} known"
             );
         }
+        // Owned once it is written, even where the number was right already.
         assert_eq!(
             replicas_to_write(&deployment(3, None), &serving(HPA), None),
-            None
+            Some(3)
         );
     }
 }

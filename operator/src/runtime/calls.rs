@@ -132,19 +132,22 @@ impl Calls {
         .await
     }
 
-    /// Sets the number of pods through the scale subresource.
+    /// Sets the number of pods through the scale subresource. Applied, since only that is sure to be
+    /// recorded as owned: the server does not track the first plain update of a field.
     pub async fn scale<K: Namespaced>(&self, object: &K, replicas: i32) -> Result<(), Error> {
         let (namespace, name) = place(object);
         let api = self.api::<K>(namespace);
-        let patch = serde_json::json!({"spec": {"replicas": replicas}});
-        let parameters = PatchParams {
-            field_manager: Some(SCALE_MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
+        let scale = serde_json::json!({
+            "apiVersion": "autoscaling/v1",
+            "kind": "Scale",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": {"replicas": replicas},
+        });
+        let parameters = PatchParams::apply(SCALE_MANAGER).force();
         self.call::<K, _>(
             "scale",
             name,
-            api.patch_scale(name, &parameters, &Patch::Merge(patch)),
+            api.patch_scale(name, &parameters, &Patch::Apply(scale)),
         )
         .await?;
         Ok(())

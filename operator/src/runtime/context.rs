@@ -20,11 +20,12 @@ pub struct Context {
 }
 
 impl Context {
-    pub fn new(client: Client, identity: String, images: Images) -> Self {
+    pub fn new(client: Client, identity: &str, images: Images) -> Self {
         let metrics = Metrics::default();
+        let calls = Calls::new(client, metrics.clone());
         Self {
-            calls: Calls::new(client.clone(), metrics.clone()),
-            events: Events::new(client, identity),
+            events: Events::new(calls.clone(), identity),
+            calls,
             applied: Applied::default(),
             metrics,
             images,

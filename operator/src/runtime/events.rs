@@ -1,16 +1,22 @@
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::ObjectReference;
-use kube::{
-    Client,
-    runtime::events::{Event, EventType, Recorder, Reporter},
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::{core::v1::ObjectReference, events::v1::Event},
+    apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
 };
 use searchop_lifecycle::{Note, NoteType};
 
+use super::Calls;
+
 /// Publishes notes as Kubernetes events. An event that cannot be published is logged and forgotten:
 /// telling must never keep the operator from acting.
+///
+/// Each note is an event of its own. Counting repeated ones up, as kube's recorder does, would show
+/// the words of the first for all that follow, and it is the figures in them that people want.
 pub struct Events {
-    recorder: Recorder,
+    calls: Calls,
+    instance: String,
 }
 
 impl Events {
@@ -18,35 +24,46 @@ impl Events {
     /// The API server takes this much, in bytes.
     const NOTE_BYTES: usize = 1024;
 
-    pub fn new(client: Client, instance: String) -> Self {
-        let reporter = Reporter {
-            controller: "searchop".to_owned(),
-            instance: Some(instance),
-        };
+    /// `instance` names this replica, in at most 128 characters.
+    pub fn new(calls: Calls, instance: &str) -> Self {
         Self {
-            recorder: Recorder::new(client, reporter),
+            calls,
+            instance: cut(instance, 128).to_owned(),
         }
     }
 
     pub async fn publish(&self, about: &ObjectReference, notes: &[Note]) {
         for note in notes {
-            let event = Event {
-                type_: match note.kind {
-                    NoteType::Normal => EventType::Normal,
-                    NoteType::Warning => EventType::Warning,
-                },
-                reason: note.reason.to_owned(),
-                note: Some(cut(&note.message, Self::NOTE_BYTES).to_owned()),
-                action: "Reconcile".to_owned(),
-                secondary: None,
-            };
-            match tokio::time::timeout(Self::DEADLINE, self.recorder.publish(&event, about)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    tracing::warn!(%error, reason = note.reason, "event was not published")
-                }
-                Err(_) => tracing::warn!(reason = note.reason, "event was not published in time"),
+            let event = self.event(about, note, Timestamp::now());
+            let reason = note.reason;
+            match tokio::time::timeout(Self::DEADLINE, self.calls.create(&event)).await {
+                Ok(Ok(_)) => tracing::info!(reason, message = note.message, "told"),
+                Ok(Err(error)) => tracing::warn!(%error, reason, "event was not published"),
+                Err(_) => tracing::warn!(reason, "event was not published in time"),
             }
+        }
+    }
+
+    fn event(&self, about: &ObjectReference, note: &Note, now: Timestamp) -> Event {
+        let name = about.name.as_deref().unwrap_or("searchop");
+        Event {
+            metadata: ObjectMeta {
+                name: Some(format!("{name}.{:x}", now.as_nanosecond())),
+                namespace: about.namespace.clone(),
+                ..ObjectMeta::default()
+            },
+            type_: Some(match note.kind {
+                NoteType::Normal => "Normal".to_owned(),
+                NoteType::Warning => "Warning".to_owned(),
+            }),
+            reason: Some(note.reason.to_owned()),
+            note: Some(cut(&note.message, Self::NOTE_BYTES).to_owned()),
+            action: Some("Reconcile".to_owned()),
+            regarding: Some(about.clone()),
+            reporting_controller: Some("searchop.io/operator".to_owned()),
+            reporting_instance: Some(self.instance.clone()),
+            event_time: Some(MicroTime(now)),
+            ..Event::default()
         }
     }
 }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use searchop_api::{
     RankingModelStatus, RetrainScheduleStatus,
-    conditions::{ConditionState, ConditionStatus, READY, STALLED, set_condition},
+    conditions::{ConditionState, ConditionStatus, READY, RECONCILING, STALLED, set_condition},
 };
 
 /// A status whose conditions may differ from another's in their times only.
@@ -49,10 +49,12 @@ pub struct Obstacle<'a> {
 
 /// The status of a model whose plan met an obstacle: it is not ready and will not be by itself.
 pub fn hindered(mut status: RankingModelStatus, obstacle: &Obstacle<'_>) -> RankingModelStatus {
-    for (type_, value) in [
+    let states = [
         (READY, ConditionStatus::False),
+        (RECONCILING, ConditionStatus::False),
         (STALLED, ConditionStatus::True),
-    ] {
+    ];
+    for (type_, value) in states {
         let state = ConditionState {
             type_,
             status: value,
@@ -115,10 +117,11 @@ mod tests {
     }
 
     #[test]
-    fn an_obstacle_turns_ready_and_stalled_and_nothing_else() {
+    fn an_obstacle_turns_ready_reconciling_and_stalled_and_nothing_else() {
         let status = with(&[
             ("Ready", "False", 1),
             ("Stalled", "False", 1),
+            ("Reconciling", "True", 1),
             ("Serving", "True", 1),
         ]);
         let obstacle = Obstacle {
@@ -138,6 +141,7 @@ mod tests {
             [
                 ("Ready", "False", "NameConflict", at(1)),
                 ("Stalled", "True", "NameConflict", at(5)),
+                ("Reconciling", "False", "NameConflict", at(5)),
                 ("Serving", "True", "Reason", at(1)),
             ]
         );

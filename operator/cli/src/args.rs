@@ -49,6 +49,15 @@ pub enum Command {
 #[derive(Debug, Subcommand)]
 pub enum Local {
     /// Train, judge and serve what the manifests declare, until interrupted.
+    ///
+    /// Runs in the foreground: one RankingModel and its RetrainSchedules, with the same YAML as on a
+    /// cluster. Edit the file while it runs and the change is applied.
+    ///
+    /// Ctrl-C stops it; versions and state stay in the folder, so the next `up` serves in seconds. The
+    /// exit code is 0, or 130 when it was interrupted before any version had served.
+    ///
+    /// `pvc://CLAIM/PATH` in `data.sources` is read from volumes/CLAIM in the folder, which may be a
+    /// symbolic link to where your data are.
     Up(Up),
 
     /// Show the model: what serves, how good it is, what comes next.
@@ -75,16 +84,7 @@ pub struct Folder {
     pub dir: PathBuf,
 }
 
-/// Runs in the foreground: one RankingModel and its RetrainSchedules, with the same YAML as on a
-/// cluster. Edit the file while it runs and the change is applied.
-///
-/// Ctrl-C stops it; versions and state stay in the folder, so the next `up` serves in seconds. The
-/// exit code is 0, or 130 when it was interrupted before any version had served.
-///
-/// `pvc://CLAIM/PATH` in `data.sources` is read from volumes/CLAIM in the folder, which may be a
-/// symbolic link to where your data are.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub struct Up {
     #[command(flatten)]
     pub files: Files,

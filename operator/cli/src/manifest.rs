@@ -5,6 +5,7 @@ mod ignored;
 
 use std::{fmt, path::PathBuf};
 
+use jiff::tz::TimeZone;
 use kube::{
     CustomResourceExt, Resource,
     core::cel::{ValidationError, ValidationErrors, validate_cel},
@@ -192,7 +193,7 @@ pub fn parse(sources: &[Source]) -> Result<Manifests, ManifestError> {
                     }
                     Err(problems) => problems,
                 },
-                Ok("RetrainSchedule") => match typed(&document.value) {
+                Ok("RetrainSchedule") => match typed(&document.value).and_then(known_zone) {
                     Ok(schedule) => {
                         schedules.push(schedule);
                         continue;
@@ -351,6 +352,19 @@ where
             .map(|error| cel_problem(error, &document))
             .collect()),
     }
+}
+
+/// The CEL rule of the time zone relies on an error that only an API server makes.
+fn known_zone(schedule: RetrainSchedule) -> Result<RetrainSchedule, Vec<Problem>> {
+    let zone = &schedule.spec.time_zone;
+    if TimeZone::get(zone).is_ok() {
+        return Ok(schedule);
+    }
+    let message = format!("timeZone must be the IANA name of a time zone; it is {zone:?}");
+    Err(vec![Problem {
+        path: "spec.timeZone".to_owned(),
+        message,
+    }])
 }
 
 fn cel_problem(error: &ValidationError, document: &Value) -> Problem {

@@ -90,6 +90,20 @@ fn what_a_cluster_refuses_is_refused_with_field_value_and_advice() {
             shop("spec.data", "data needs exactly one of synthetic and sources; it is {}"),
         ),
         (
+            schedule("modelRef: {name: shop}, schedule: 0 2 * * 0, timeZone: Mars/Olympus"),
+            weekly(
+                "spec.timeZone",
+                "timeZone must be the IANA name of a time zone; it is \"Mars/Olympus\"",
+            ),
+        ),
+        (
+            schedule("modelRef: {name: shop}, schedule: 61 2 * * 0"),
+            weekly(
+                "spec.schedule",
+                "minute must be *, 0-59, a range, a list, or one of these with a step; it is \"61 2 * * 0\"",
+            ),
+        ),
+        (
             schedule("modelRef: {name: shop}, schedule: daily"),
             weekly("spec.schedule", "\"daily\" does not match"),
         ),

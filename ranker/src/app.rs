@@ -71,7 +71,7 @@ async fn health(State(ranker): State<Arc<Ranker>>) -> Response {
         "tables_digest": identity.tables_digest,
     });
     if let Ok(bundle) = ranker.bundle() {
-        body["trainedThroughTime"] = json!(bundle.model.manifest.trained_through_time);
+        body["trained_through_time"] = json!(bundle.model.manifest.trained_through_time);
     }
     let status = match phase {
         Phase::Ready => StatusCode::OK,

@@ -386,7 +386,7 @@ async fn probes_tell_where_the_program_is_in_its_life() {
             "digest": artifacts.digest, "tables_digest": artifacts.tables_digest,
         });
         if let Some(trained) = trained {
-            body["trainedThroughTime"] = trained.into();
+            body["trained_through_time"] = trained.into();
         }
         body
     };

@@ -132,12 +132,13 @@ fn trained(pod: &Pod, end: End) -> Option<Value> {
 
 fn ready(pod: &Pod) -> Value {
     let now = Timestamp::now().round(jiff::Unit::Second).unwrap();
-    let condition = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": now});
+    let conditions = ["PodScheduled", "Initialized", "ContainersReady", "Ready"]
+        .map(|kind| json!({"type": kind, "status": "True", "lastTransitionTime": now}));
     json!({
         "phase": "Running",
         "podIP": "192.0.2.1",
         "podIPs": [{"ip": "192.0.2.1"}],
-        "conditions": ["PodScheduled", "Initialized", "ContainersReady", "Ready"].map(condition),
+        "conditions": conditions,
         "containerStatuses": [container(pod, true, &json!({"running": {"startedAt": now}}))]
     })
 }

@@ -73,7 +73,9 @@ impl Scene {
             })
         };
         let driver = Driver::start(&namespace, recorded, Box::new(|_| true));
-        let operator = Operator::start(namespace.client.clone(), &namespace.name, &[]).await;
+        // Alone, so that one that was killed need not wait for its own lease to run out.
+        let alone = ["--no-leader-election"];
+        let operator = Operator::start(namespace.client.clone(), &namespace.name, &alone).await;
         Self {
             operator,
             jobs,

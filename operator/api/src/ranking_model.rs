@@ -357,10 +357,12 @@ pub struct GateRule {
 
     /// What the candidate is compared with on the same held-out queries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Reference")]
     pub against: Option<Reference>,
 
     /// Superior: better by the margin. NotWorse: not worse by more than the margin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Goal")]
     pub goal: Option<Goal>,
 
     /// Share of the reference's metric, a decimal in [0, 1]: "0.05" is 5 %.

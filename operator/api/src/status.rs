@@ -161,6 +161,7 @@ pub struct Run {
 
     /// How it ended; absent while it is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Outcome")]
     pub outcome: Option<Outcome>,
 
     /// Reason word of the outcome.
@@ -222,6 +223,7 @@ pub struct Figure {
 
     /// What the candidate was compared with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Reference")]
     pub against: Option<Reference>,
 
     /// The candidate's metric.

@@ -1,0 +1,164 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+struct Fixture {
+    owner: Owner,
+    spec: RankingModelSpec,
+    images: Images,
+    served: ServedDigests,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let owner = Owner {
+            name: "products".into(),
+            namespace: "shop".into(),
+            uid: "u".into(),
+        };
+        let spec = json!({"data": {"synthetic": {}}, "artifacts": {"uri": "pvc://models/a"}});
+        let images = Images {
+            trainer: "t:1".into(),
+            ranker: "r:1".into(),
+            pull_policy: None,
+        };
+        let served = ServedDigests {
+            version: 3,
+            digest: Digest::of(b"model"),
+            tables_digest: Digest::of(b"tables"),
+        };
+        Self {
+            owner,
+            spec: serde_json::from_value(spec).unwrap(),
+            images,
+            served,
+        }
+    }
+
+    fn deployment(&self, status: Value) -> Deployment {
+        let mut deployment = build::deployment(&self.owner, &self.spec, &self.images, &self.served);
+        deployment.metadata.generation = Some(2);
+        deployment.spec.as_mut().unwrap().replicas = Some(2);
+        deployment.status = serde_json::from_value(status).unwrap();
+        deployment
+    }
+
+    fn observed(&self, deployment: &Deployment, pods: &[Pod]) -> ObservedServing {
+        let wanted = Wanted {
+            owner: &self.owner,
+            spec: &self.spec,
+            images: &self.images,
+        };
+        observed(Some(deployment), pods, &wanted)
+    }
+}
+
+fn counts(generation: i64, replicas: i32, updated: i32, available: i32) -> Value {
+    json!({
+        "observedGeneration": generation, "replicas": replicas, "updatedReplicas": updated,
+        "readyReplicas": available, "availableReplicas": available
+    })
+}
+
+fn stuck() -> Value {
+    json!({
+        "observedGeneration": 2, "replicas": 3, "updatedReplicas": 1, "readyReplicas": 2, "availableReplicas": 2,
+        "conditions": [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]
+    })
+}
+
+#[test]
+fn settled_only_when_every_pod_is_new_and_available() {
+    let fixture = Fixture::new();
+    let table = [
+        (counts(2, 2, 2, 2), true),
+        (counts(1, 2, 2, 2), false),
+        (counts(2, 3, 2, 2), false),
+        (counts(2, 2, 1, 2), false),
+        (counts(2, 2, 2, 1), false),
+        (json!({}), false),
+    ];
+    for (status, settled) in table {
+        let seen = fixture.observed(&fixture.deployment(status.clone()), &[]);
+        assert_eq!(seen.settled, settled, "{status}");
+        assert_eq!(seen.stuck, None);
+        assert_eq!(
+            seen.target,
+            Some((Digest::of(b"model"), Digest::of(b"tables")))
+        );
+    }
+}
+
+#[test]
+fn an_edit_that_changes_the_template_is_not_settled_until_it_is_applied() {
+    let mut fixture = Fixture::new();
+    let before = fixture.deployment(counts(2, 2, 2, 2));
+    fixture.spec.serving.autoscaling.max_replicas = 99;
+    assert!(
+        fixture.observed(&before, &[]).settled,
+        "the number of pods is not in the template"
+    );
+    fixture.spec.serving.max_candidates = 7;
+    assert!(!fixture.observed(&before, &[]).settled);
+    assert!(
+        fixture
+            .observed(&fixture.deployment(counts(2, 2, 2, 2)), &[])
+            .settled
+    );
+}
+
+#[test]
+fn a_new_image_comes_with_the_next_version_or_where_nothing_answers() {
+    let mut fixture = Fixture::new();
+    let answering = fixture.deployment(counts(2, 2, 2, 2));
+    let dead = fixture.deployment(counts(2, 2, 2, 0));
+    fixture.images.ranker = "r:2".into();
+    let image =
+        |deployment, served: &ServedDigests| images(&fixture.images, deployment, served).ranker;
+    let next = ServedDigests {
+        version: 4,
+        ..fixture.served.clone()
+    };
+    assert_eq!(image(Some(&answering), &fixture.served), "r:1");
+    assert_eq!(image(Some(&answering), &next), "r:2");
+    assert_eq!(image(Some(&dead), &fixture.served), "r:2");
+    assert_eq!(image(None, &fixture.served), "r:2");
+    assert!(fixture.observed(&answering, &[]).settled);
+}
+
+#[test]
+fn a_stuck_rollout_repeats_what_the_new_pod_said() {
+    let fixture = Fixture::new();
+    let pod = |digest: &[u8], words: &str| -> Pod {
+        serde_json::from_value(json!({
+            "metadata": {"annotations": {"searchop.io/digest": Digest::of(digest)}},
+            "status": {"containerStatuses": [{
+                "name": "ranker", "image": "r", "imageID": "", "ready": false, "restartCount": 2,
+                "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 20s"}},
+                "lastState": {"terminated": {"exitCode": 1, "reason": "Error", "message": words}}
+            }]}
+        }))
+        .unwrap()
+    };
+    let pods = [
+        pod(b"old", "no matter"),
+        pod(b"model", "model.bst has other bytes\n"),
+    ];
+    let seen = fixture.observed(&fixture.deployment(stuck()), &pods);
+    assert_eq!(
+        seen.stuck.as_deref(),
+        Some("Error: model.bst has other bytes")
+    );
+    assert_eq!((seen.ready_pods, seen.pods), (2, 3));
+    let silent = fixture.observed(&fixture.deployment(stuck()), &[]);
+    assert_eq!(
+        silent.stuck.as_deref(),
+        Some("no pod of the new version got ready within its deadline")
+    );
+    let mut older = stuck();
+    older["observedGeneration"] = json!(1);
+    assert_eq!(
+        fixture.observed(&fixture.deployment(older), &[]).stuck,
+        None
+    );
+}

@@ -15,7 +15,10 @@ pub struct DigestError(String);
 impl fmt::Display for DigestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown: String = self.0.chars().take(80).collect();
-        write!(f, "digest {shown:?} is not sha256: followed by 64 hex digits")
+        write!(
+            f,
+            "digest {shown:?} is not sha256: followed by 64 hex digits"
+        )
     }
 }
 
@@ -93,7 +96,13 @@ mod tests {
         );
         assert_eq!(digest.as_str().parse(), Ok(digest.clone()));
         assert_eq!(digest.short(), "e3b0c44298fc");
-        for bad in ["", "sha256:", "sha1:00", &digest.as_str().to_uppercase(), &format!("{digest}0")] {
+        for bad in [
+            "",
+            "sha256:",
+            "sha1:00",
+            &digest.as_str().to_uppercase(),
+            &format!("{digest}0"),
+        ] {
             assert!(bad.parse::<Digest>().is_err(), "{bad}");
         }
     }

@@ -20,8 +20,12 @@ pub enum ExitCode {
 
 impl ExitCode {
     /// The codes after which a retry cannot help.
-    pub const FINAL: [Self; 4] =
-        [Self::BadConfig, Self::BadData, Self::EvaluationFailed, Self::StorageRefused];
+    pub const FINAL: [Self; 4] = [
+        Self::BadConfig,
+        Self::BadData,
+        Self::EvaluationFailed,
+        Self::StorageRefused,
+    ];
 
     pub fn code(self) -> u8 {
         self as u8

@@ -102,7 +102,13 @@ pub struct BoostingParameters {
 
 impl Default for BoostingParameters {
     fn default() -> Self {
-        Self { num_iterations: 200, learning_rate: 0.1, num_leaves: 31, min_data_in_leaf: 20, seed: 42 }
+        Self {
+            num_iterations: 200,
+            learning_rate: 0.1,
+            num_leaves: 31,
+            min_data_in_leaf: 20,
+            seed: 42,
+        }
     }
 }
 
@@ -131,7 +137,9 @@ pub struct Measure {
 }
 
 /// Ranking metric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[allow(clippy::upper_case_acronyms, reason = "the field's own names")]
 pub enum Metric {
     NDCG,
@@ -150,7 +158,9 @@ impl fmt::Display for Metric {
 }
 
 /// A ranking that needs no model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 pub enum BaselineName {
     /// The order in which the items were shown.
     LoggedOrder,
@@ -161,7 +171,9 @@ pub enum BaselineName {
 }
 
 /// What a candidate is compared with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 pub enum Reference {
     /// The served version, re-scored on the same held-out queries.
     Served,

@@ -20,8 +20,12 @@ pub const S3_ENDPOINT_ENV: &str = "SEARCHOP_S3_ENDPOINT";
 pub const S3_REGION_ENV: &str = "SEARCHOP_S3_REGION";
 pub const S3_ACCESS_KEY_ENV: &str = "SEARCHOP_S3_ACCESS_KEY_ID";
 pub const S3_SECRET_KEY_ENV: &str = "SEARCHOP_S3_SECRET_ACCESS_KEY";
-pub const S3_KEYS: [&str; 4] =
-    [S3_ENDPOINT_ENV, S3_REGION_ENV, S3_ACCESS_KEY_ENV, S3_SECRET_KEY_ENV];
+pub const S3_KEYS: [&str; 4] = [
+    S3_ENDPOINT_ENV,
+    S3_REGION_ENV,
+    S3_ACCESS_KEY_ENV,
+    S3_SECRET_KEY_ENV,
+];
 /// The same for the data sources, which may live elsewhere: `SEARCHOP_DATA_S3_ENDPOINT`, ….
 pub const S3_PREFIX: &str = "SEARCHOP_S3_";
 pub const DATA_S3_PREFIX: &str = "SEARCHOP_DATA_S3_";

@@ -106,12 +106,15 @@ impl TrainingReport {
                 Self::MAX_BYTES
             )));
         }
-        serde_json::from_slice(bytes).map_err(|error| ReportError(format!("the report is not readable: {error}")))
+        serde_json::from_slice(bytes)
+            .map_err(|error| ReportError(format!("the report is not readable: {error}")))
     }
 
     /// The figure for `measure`, if it was taken.
     pub fn measurement(&self, measure: Measure) -> Option<&Measurement> {
-        self.measurements.iter().find(|found| found.measure == measure)
+        self.measurements
+            .iter()
+            .find(|found| found.measure == measure)
     }
 }
 
@@ -123,7 +126,11 @@ mod tests {
     #[test]
     fn the_largest_report_fits_a_termination_message() {
         let measurement = Measurement {
-            measure: Measure { metric: Metric::NDCG, k: 1000, against: Some(Reference::LoggedOrder) },
+            measure: Measure {
+                metric: Metric::NDCG,
+                k: 1000,
+                against: Some(Reference::LoggedOrder),
+            },
             candidate: Some(0.123_456),
             reference: Some(0.123_456),
             low: Some(-0.123_456),

@@ -24,6 +24,7 @@ traces() {
   sysctl vm.overcommit_memory vm.panic_on_oom kernel.panic kernel.panic_on_oops net.ipv4.ip_forward 2>/dev/null
   find /run/containerd /run/netns /var/lib/cni /var/lib/kubelet /var/lib/containerd /var/lib/containers \
     -maxdepth 1 -printf 'file %p\n' 2>/dev/null
+  find "${TMPDIR:-/tmp}" -maxdepth 1 \( -name 'e2e-*' -o -name 'searchop-*' \) -printf 'file %p\n' 2>/dev/null
   return 0
 }
 

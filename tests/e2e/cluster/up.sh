@@ -38,7 +38,7 @@ write_env() {
   cat >"$DIR/env" <<ENV
 export KUBECONFIG=$DIR/kubeconfig
 export PATH=$(tool_folder kubernetes):$(tool_folder helm):\$PATH
-export SEARCHOP_AUDIT_LOG=$DIR/audit.log
+export SEARCHOP_LOGS=$DIR/logs
 ENV
 }
 

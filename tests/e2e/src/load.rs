@@ -53,7 +53,10 @@ pub async fn run(authority: &str, clients: usize, pause: Duration, length: Durat
 }
 
 fn client() -> Http {
-    Client::builder(TokioExecutor::new()).build_http()
+    // A request that the client repeats by itself would hide a failure.
+    Client::builder(TokioExecutor::new())
+        .retry_canceled_requests(false)
+        .build_http()
 }
 
 fn note(seen: &Mutex<Seen>, answer: Result<(u16, Value), String>) {

@@ -1,9 +1,11 @@
 use std::time::Duration;
 
+use jiff::Timestamp;
 use searchop_api::{Outcome, RankingModel, RankingModelStatus};
+use searchop_contract::labels;
 use serde_json::{Value, json};
 
-use crate::{namespace::TestNamespace, wait::eventually};
+use crate::{kubectl::kubectl_ok, namespace::TestNamespace, wait::eventually};
 
 /// A model on a small made-up shop, served by one pod, without an autoscaler.
 pub fn small_model(name: &str) -> Value {
@@ -107,4 +109,12 @@ pub async fn await_outcome(
         }
     })
     .await
+}
+
+/// Asks for a retrain the way a person does; `who` is `<Trigger>/<requester>`.
+pub fn request_retrain(namespace: &str, name: &str, who: &str) {
+    let now = Timestamp::now().round(jiff::Unit::Second).unwrap();
+    let value = format!("{}={who}/{now}", labels::RETRAIN_REQUESTED);
+    let model = format!("rankingmodel/{name}");
+    kubectl_ok(&["annotate", "--overwrite", "-n", namespace, &model, &value]);
 }

@@ -50,10 +50,15 @@ impl Operator {
 
     /// Starts it again after it was killed.
     pub fn restart(&self) {
+        self.kill();
+        *self.child.lock().unwrap() = spawn(&self.arguments, &self.kubeconfig);
+    }
+
+    /// SIGKILL: it cannot give anything back.
+    pub fn kill(&self) {
         let mut child = self.child.lock().unwrap();
         let _ = child.kill();
         let _ = child.wait();
-        *child = spawn(&self.arguments, &self.kubeconfig);
     }
 
     /// SIGTERM, and the exit code.
@@ -80,9 +85,7 @@ impl Operator {
 
 impl Drop for Operator {
     fn drop(&mut self) {
-        let mut child = self.child.lock().unwrap();
-        let _ = child.kill();
-        let _ = child.wait();
+        self.kill();
         let _ = std::fs::remove_file(&self.kubeconfig);
     }
 }
@@ -90,10 +93,11 @@ impl Drop for Operator {
 fn spawn(arguments: &[String], kubeconfig: &PathBuf) -> Child {
     let program =
         std::env::var("SEARCHOP_OPERATOR_BIN").expect("SEARCHOP_OPERATOR_BIN names the operator");
+    let name = kubeconfig.with_extension("log");
     let log = std::fs::OpenOptions::new()
         .create(true)
         .append(true)
-        .open(kubeconfig.with_extension("log"))
+        .open(logs().join(name.file_name().unwrap()))
         .unwrap();
     Command::new(&program)
         .args(arguments)
@@ -103,6 +107,11 @@ fn spawn(arguments: &[String], kubeconfig: &PathBuf) -> Child {
         .stderr(log)
         .spawn()
         .unwrap_or_else(|error| panic!("{program} does not start: {error}"))
+}
+
+/// Where the cluster keeps its logs, so that they go when it goes.
+fn logs() -> PathBuf {
+    std::env::var_os("SEARCHOP_LOGS").map_or_else(std::env::temp_dir, PathBuf::from)
 }
 
 fn kubeconfig_for(port: u16) -> String {

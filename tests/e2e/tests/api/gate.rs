@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use k8s_openapi::api::apps::v1::Deployment;
 use searchop_api::Outcome;
 use searchop_contract::ExitCode;
 use searchop_e2e::{
     driver::{End, digest, failed, report},
     kubectl::{apply_ok, kubectl_ok},
-    models::{await_condition, await_outcome, condition, get, merged, small_model},
+    models::{
+        await_condition, await_outcome, condition, get, merged, request_retrain, small_model,
+    },
+    namespace::TestNamespace,
     wait::eventually,
 };
 use serde_json::json;
@@ -111,7 +115,15 @@ async fn a_rejected_spec_change_keeps_the_served_version_and_says_why() {
         "numbers are missing in {message:?}"
     );
     assert_eq!(condition(&model, "Serving").unwrap().0, "True");
-    assert!(event_reasons(&namespace.name).contains("GateRejected"));
+    let table = kubectl_ok(&["get", "rankingmodels", "-n", &namespace.name]);
+    let events = kubectl_ok(&["get", "events", "-n", &namespace.name]);
+    for shown in [&table, &events] {
+        assert!(
+            shown.contains("+1.4 %") && shown.contains("needs +5"),
+            "no numbers in {shown}"
+        );
+    }
+    assert!(events.contains("GateRejected"), "{events}");
     scene.namespace.delete().await;
 }
 
@@ -136,11 +148,17 @@ async fn a_request_with_the_same_data_is_unchanged_and_a_worse_one_leaves_ready_
         ),
     );
     await_condition(namespace, "products", ("Ready", "True"), SOON).await;
-    request(&namespace.name, "Manual/test");
+    let before = deployment_generation(namespace).await;
+    request_retrain(&namespace.name, "products", "Manual/test");
     let (outcome, _) = await_outcome(namespace, "products", 2, SOON).await;
     assert_eq!(outcome, Outcome::Unchanged);
+    assert_eq!(
+        deployment_generation(namespace).await,
+        before,
+        "it was rolled out"
+    );
     tokio::time::sleep(Duration::from_secs(1)).await;
-    request(&namespace.name, "Schedule/nightly");
+    request_retrain(&namespace.name, "products", "Schedule/nightly");
     let (outcome, status) = await_outcome(namespace, "products", 3, SOON).await;
     assert_eq!(
         (outcome, status.served.unwrap().version),
@@ -200,17 +218,9 @@ fn gate(rule: serde_json::Value) -> serde_json::Value {
     json!({"spec": {"evaluation": {"gates": [merged(base, &rule)]}}})
 }
 
-fn request(namespace: &str, who: &str) {
-    let now = jiff::Timestamp::now().round(jiff::Unit::Second).unwrap();
-    let value = format!("searchop.io/retrain-requested={who}/{now}");
-    kubectl_ok(&[
-        "annotate",
-        "--overwrite",
-        "-n",
-        namespace,
-        "rankingmodel/products",
-        &value,
-    ]);
+async fn deployment_generation(namespace: &TestNamespace) -> Option<i64> {
+    let deployment = namespace.api::<Deployment>().get("products-rank").await;
+    deployment.unwrap().metadata.generation
 }
 
 fn event_reasons(namespace: &str) -> String {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Service;
 use searchop_e2e::{
     driver::{Driver, End, report},
     install_crds,
@@ -15,7 +16,7 @@ use searchop_e2e::{
 use crate::SOON;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_second_replica_takes_over_when_the_leader_stops() {
+async fn another_replica_takes_over_when_the_leader_stops_or_dies() {
     install_crds();
     let namespace = TestNamespace::create("lease").await;
     let _driver = Driver::start(
@@ -47,6 +48,26 @@ async fn the_second_replica_takes_over_when_the_leader_stops() {
     .await;
     apply_ok(&namespace.name, &small_model("products"));
     await_condition(&namespace, "products", ("Ready", "True"), SOON).await;
+    let leader = holder();
+    let third = Operator::start(namespace.client.clone(), &namespace.name, &[]).await;
+    second.kill();
+    eventually("the third leads", Duration::from_secs(30), || async {
+        match holder() {
+            now if now.is_some() && now != leader => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    kubectl_ok(&["delete", "service/products-rank", "-n", &namespace.name]);
+    eventually("the third acts", SOON, || async {
+        let services = namespace.api::<Service>();
+        services
+            .get("products-rank")
+            .await
+            .map_err(|error| error.to_string())
+    })
+    .await;
+    assert!(third.running());
     namespace.delete().await;
 }
 

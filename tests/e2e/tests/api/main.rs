@@ -6,6 +6,7 @@
     reason = "a scenario that cannot go on must fail where it stands"
 )]
 
+mod chart;
 mod children;
 mod crash;
 mod gate;

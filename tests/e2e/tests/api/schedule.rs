@@ -1,9 +1,13 @@
 //! A schedule asks once a tick, and says what came of each.
 
-use std::time::Duration;
+use std::{
+    sync::Mutex,
+    time::{Duration, Instant},
+};
 
 use searchop_api::{Outcome, RetrainSchedule};
 use searchop_e2e::{
+    driver::{End, report},
     kubectl::{apply_ok, kubectl_ok},
     models::{await_condition, await_outcome, get, small_model},
     wait::eventually,
@@ -12,9 +16,23 @@ use serde_json::json;
 
 use crate::{SOON, Scene};
 
+/// Longer than a minute: the tick that comes meanwhile must be skipped.
+const SLOW: Duration = Duration::from_secs(70);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_minute_gives_one_retrain_a_tick_until_it_is_suspended() {
-    let scene = Scene::winning("schedule").await;
+async fn every_minute_gives_one_retrain_a_tick_without_overlap_until_it_is_suspended() {
+    let slow_since = Mutex::new(None);
+    let scene = Scene::with("schedule", move |job| {
+        if job.version == 2 {
+            let since = *slow_since.lock().unwrap().get_or_insert_with(Instant::now);
+            if since.elapsed() < SLOW {
+                return End::StillRunning;
+            }
+        }
+        let name = format!("v{}", job.version);
+        End::Report(Box::new(report(job, &name, 0.7, 0.1)))
+    })
+    .await;
     let namespace = &scene.namespace;
     apply_ok(&namespace.name, &small_model("products"));
     await_condition(namespace, "products", ("Ready", "True"), SOON).await;
@@ -25,9 +43,9 @@ async fn every_minute_gives_one_retrain_a_tick_until_it_is_suspended() {
         "spec": {"modelRef": {"name": "products"}, "schedule": "* * * * *"}
     });
     apply_ok(&namespace.name, &schedule);
-    let minute = Duration::from_secs(75);
     for version in [2, 3] {
-        let (outcome, status) = await_outcome(namespace, "products", version, minute).await;
+        let limit = SLOW + Duration::from_secs(75);
+        let (outcome, status) = await_outcome(namespace, "products", version, limit).await;
         assert_eq!(outcome, Outcome::Promoted);
         assert_eq!(status.history[0].trigger.as_str(), "Schedule");
         assert!(status.next_retrain_time.is_some());
@@ -47,6 +65,13 @@ async fn every_minute_gives_one_retrain_a_tick_until_it_is_suspended() {
             .all(|pair| pair[0].as_second() - pair[1].as_second() >= 60),
         "{ticks:?}"
     );
+    let skipped = status.recent.iter().any(|tick| tick.outcome == "RunActive");
+    assert!(
+        skipped,
+        "the tick during a run is not told: {:?}",
+        status.recent
+    );
+    assert_eq!(scene.trainings(), 1 + ticks.len(), "one retrain a tick");
     kubectl_ok(&[
         "patch",
         "retrainschedule/minutely",

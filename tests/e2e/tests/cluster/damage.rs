@@ -32,8 +32,10 @@ async fn a_pod_that_finds_an_altered_model_never_gets_ready() {
     );
     let model = await_condition(&namespace, "products", ("Ready", "True"), MINUTES).await;
     let digest = model.status.unwrap().served.unwrap().digest;
+    let uid = model.metadata.uid.unwrap();
     let file = format!(
-        "/mnt/shop/models/{}/model.bst",
+        "/mnt/shop/products-{}/models/{}/model.bst",
+        &uid[..8],
         digest.trim_start_matches("sha256:")
     );
     pods::create(

@@ -14,7 +14,8 @@ mod scaling;
 
 use std::{process::Command, sync::Once, time::Duration};
 
-use searchop_e2e::kubectl::kubectl_ok;
+use searchop_e2e::kubectl::kubectl_with_input;
+use serde_json::json;
 
 /// For whatever trains, pulls or rolls out.
 pub const MINUTES: Duration = Duration::from_secs(300);
@@ -30,6 +31,12 @@ pub fn install_operator() {
             let (repository, tag) = name.rsplit_once(':').expect("an image has a tag");
             format!("image.{program}.repository={repository},image.{program}.tag={tag}")
         };
+        let restricted = json!({
+            "apiVersion": "v1", "kind": "Namespace",
+            "metadata": {"name": "searchop", "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
+        });
+        let made = kubectl_with_input(&["apply", "-f", "-"], &restricted.to_string());
+        assert!(made.success, "{}", made.stderr);
         let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/../../charts/searchop");
         let helm = std::env::var("HELM").unwrap_or_else(|_| "helm".to_owned());
         let output = Command::new(&helm)
@@ -40,7 +47,6 @@ pub fn install_operator() {
                 chart,
                 "--namespace",
                 "searchop",
-                "--create-namespace",
             ])
             .args([
                 "--set",
@@ -64,12 +70,5 @@ pub fn install_operator() {
             "helm: {}",
             String::from_utf8_lossy(&output.stderr)
         );
-        kubectl_ok(&[
-            "label",
-            "--overwrite",
-            "ns",
-            "searchop",
-            "pod-security.kubernetes.io/enforce=restricted",
-        ]);
     });
 }

@@ -109,6 +109,10 @@ image-s3 = $(shell bash -c 'source $(CLUSTER)/tools/lib.sh && tool_folder s3s-fs
 .PHONY: kind-up kind-load kind-e2e kind-down
 kind-up: ## Start a kind cluster
 	kind create cluster --name searchop --config $(CLUSTER)/kind.yaml
+	kubectl apply -f https://github.com/kubernetes-sigs/metrics-server/releases/download/v0.9.0/components.yaml
+	kubectl patch deployment metrics-server -n kube-system --type=json \
+		-p '[{"op":"add","path":"/spec/template/spec/containers/0/args/-","value":"--kubelet-insecure-tls"}]'
+	kubectl rollout status deployment metrics-server -n kube-system --timeout=3m
 kind-load: build ## Build the images with Docker and load them into kind
 	@$(CLUSTER)/tools/build.sh s3s-fs
 	@mkdir -p $(SEARCHOP_CACHE)/kind

@@ -539,7 +539,8 @@ pub enum AutoscalingMode {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Artifacts {
-    /// `s3://bucket/prefix` or `pvc://claim/path`.
+    /// `s3://bucket/prefix` or `pvc://claim/path`. On a cluster, each model keeps its versions in a
+    /// folder of its own below it, `NAME-UID8`: its name and the first 8 characters of its UID.
     #[schemars(
         regex(pattern = r"^(s3|pvc)://[a-z0-9][-.a-z0-9]*(/[-._/A-Za-z0-9]*)?$"),
         length(max = 512)

@@ -15,6 +15,7 @@ use searchop_contract::{Digest, labels, names};
 
 use super::{
     Images, Owner,
+    artifacts::artifacts_uri,
     pod::{DefaultAmount, Place, Storage, cpu_limit_env, env, pod_spec, resources, s3_env},
     ranker_name,
 };
@@ -126,7 +127,7 @@ fn ranker_pod(
     storage.scratch("tmp", "/tmp");
     storage.scratch("cache", "/var/cache/searchop");
     let artifacts_uri = storage.reach(
-        &spec.artifacts.uri,
+        &artifacts_uri(owner, spec),
         Place {
             name: "artifacts",
             read_only: true,

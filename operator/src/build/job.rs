@@ -12,6 +12,7 @@ use searchop_lifecycle::{JobError, JobRequest, Places, job_name, training_job};
 
 use super::{
     Images, Owner,
+    artifacts::artifacts_uri,
     pod::{DefaultAmount, Place, Storage, cpu_limit_env, env, pod_spec, resources, s3_env},
 };
 
@@ -35,7 +36,7 @@ pub fn job(
             .insert(labels::VERSION.to_owned(), version.clone());
         metadata
     };
-    let (storage, places) = storage(spec);
+    let (storage, places) = storage(owner, spec);
     let work = training_job(&owner.name, spec, request, places)?;
     let pod_metadata = ObjectMeta {
         labels: Some(owner.labels(COMPONENT)),
@@ -63,11 +64,11 @@ pub fn job(
 }
 
 /// What the trainer's pod mounts, and where it finds things.
-fn storage(spec: &RankingModelSpec) -> (Storage, Places) {
+fn storage(owner: &Owner, spec: &RankingModelSpec) -> (Storage, Places) {
     let mut storage = Storage::default();
     storage.scratch("tmp", "/tmp");
     let artifacts_uri = storage.reach(
-        &spec.artifacts.uri,
+        &artifacts_uri(owner, spec),
         Place {
             name: "artifacts",
             read_only: false,

@@ -1,6 +1,7 @@
 //! Kubernetes objects from a model and what it should serve or train: pure, total, and the only
 //! place where their shape is decided.
 
+mod artifacts;
 mod deployment;
 mod hpa;
 mod job;

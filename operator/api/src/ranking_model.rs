@@ -56,6 +56,8 @@ pub struct RankingModelSpec {
     /// Where versions are kept.
     #[schemars(extend("x-kubernetes-validations" = [
     {"rule": "self.uri == oldSelf.uri", "message": "artifacts.uri cannot change: the served version lives there"},
+    {"rule": "!self.uri.startsWith('s3://') || has(self.credentialsSecretRef)", "message": "artifacts on s3:// need artifacts.credentialsSecretRef: name the Secret with keys that may write there"},
+    {"rule": "!self.uri.startsWith('s3://') || has(self.readerSecretRef)", "message": "artifacts on s3:// need artifacts.readerSecretRef: name the Secret with keys that may read there"},
 ]))]
     pub artifacts: Artifacts,
 
@@ -130,6 +132,9 @@ impl Synthetic {
 /// Tables in files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "has(self.credentialsSecretRef) || !(self.catalog.uri.startsWith('s3://') || self.events.uri.startsWith('s3://'))", "message": "data on s3:// need sources.credentialsSecretRef: name the Secret with keys that may read them"},
+]))]
 pub struct Sources {
     /// One row a product.
     pub catalog: CatalogSource,
@@ -241,7 +246,7 @@ pub struct Parameters {
 
     /// Shrinkage, a decimal in (0, 1].
     #[schemars(
-        regex(pattern = r"^(0?\.[0-9]{1,6}|0\.[0-9]{1,6}|1(\.0{1,6})?)$"),
+        regex(pattern = r"^(0?\.0{0,5}[1-9][0-9]{0,5}|1(\.0{1,6})?)$"),
         length(max = 8)
     )]
     pub learning_rate: String,

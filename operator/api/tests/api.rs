@@ -4,6 +4,8 @@
 
 #[path = "api/rules.rs"]
 mod rules;
+#[path = "api/samples.rs"]
+mod samples;
 #[path = "api/schema.rs"]
 mod schema;
 #[path = "api/written.rs"]

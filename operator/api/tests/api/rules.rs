@@ -55,9 +55,16 @@ fn a_plain_model_passes_and_so_do_the_samples_defaults() {
 fn rules_of_a_model() {
     let gate = |rule: Value| json!([rule]);
     let against = |reference: &str| json!([{"name": "a", "metric": "NDCG", "against": reference, "goal": "Superior", "margin": "0"}]);
-    let sources = json!({
-        "catalog": {"uri": "s3://shop/catalog.csv"}, "events": {"uri": "s3://shop/events.csv"}
-    });
+    let sources = |catalog: &str, events: &str, secret: Value| {
+        let mut sources = json!({"catalog": {"uri": catalog}, "events": {"uri": events}});
+        sources["credentialsSecretRef"] = secret;
+        sources
+    };
+    let secret = || json!({"name": "keys"});
+    let (on_s3, on_volume) = ("s3://shop/log.csv", "pvc://shop/log.csv");
+    let local = sources(on_volume, on_volume, Value::Null);
+    let artifacts = |uri: &str, writer: Value, reader: Value| json!({"uri": uri, "credentialsSecretRef": writer, "readerSecretRef": reader});
+    let with_keys = || artifacts("s3://models", secret(), secret());
     let rows = [
         (
             "/metadata/name",
@@ -79,8 +86,8 @@ fn rules_of_a_model() {
         ),
         (
             "/spec/data",
-            json!({"sources": sources}),
-            json!({"sources": sources, "synthetic": {}}),
+            json!({"sources": local}),
+            json!({"sources": local, "synthetic": {}}),
             "data needs exactly one of synthetic and sources",
         ),
         (
@@ -88,6 +95,30 @@ fn rules_of_a_model() {
             json!({"synthetic": {}}),
             json!({}),
             "data needs exactly one of synthetic and sources",
+        ),
+        (
+            "/spec/data",
+            json!({"sources": sources(on_s3, on_volume, secret())}),
+            json!({"sources": sources(on_s3, on_volume, Value::Null)}),
+            "data on s3:// need sources.credentialsSecretRef: name the Secret",
+        ),
+        (
+            "/spec/data",
+            json!({"sources": sources(on_volume, on_s3, secret())}),
+            json!({"sources": sources(on_volume, on_s3, Value::Null)}),
+            "data on s3:// need sources.credentialsSecretRef: name the Secret",
+        ),
+        (
+            "/spec/artifacts",
+            with_keys(),
+            artifacts("s3://models", Value::Null, secret()),
+            "artifacts on s3:// need artifacts.credentialsSecretRef: name the Secret",
+        ),
+        (
+            "/spec/artifacts",
+            with_keys(),
+            artifacts("s3://models", secret(), Value::Null),
+            "artifacts on s3:// need artifacts.readerSecretRef: name the Secret",
         ),
         (
             "/spec/evaluation/gates",
@@ -236,8 +267,10 @@ fn decimals_quantities_and_places_have_a_form() {
         ),
         (
             "/spec/properties/training/properties/parameters/properties/learningRate",
-            &["0.1", "1", "0.05", ".1"],
-            &["NaN", "1.5", "-0.1", "fast"],
+            &["0.1", "1", "1.0", "0.05", ".1", "0.10", "0.000001"],
+            &[
+                "NaN", "1.5", "-0.1", "fast", "0", "0.0", ".0", "0.000000", "0.", "00.1",
+            ],
         ),
         (
             "/spec/properties/artifacts/properties/uri",

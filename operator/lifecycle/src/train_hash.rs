@@ -1,7 +1,10 @@
 //! What trains, and what else a run depends on, as hashes.
 //!
-//! Each hash names its fields one by one. A field that is added to the spec later joins a hash
-//! only where it is set, or every model in the world would train again on the day of the upgrade.
+//! Some parts of the spec are taken whole, with their defaults filled in, such as the parameters or
+//! the holdout; of the others the fields are named one by one. A field that is absent is left out.
+//! So a field that is added to a part that is taken whole must be optional and absent by default,
+//! and a default must never change: else every model in the world would train again on the day of
+//! the upgrade.
 
 use searchop_api::RankingModelSpec;
 use serde_json::{Value, json};

@@ -8,15 +8,15 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, ResourceExt,
-    api::{ListParams, Patch, PatchParams},
+    api::{Patch, PatchParams},
 };
 use searchop_contract::{
-    Digest, ExitCode, Measurement, Published, TrainingJob, TrainingReport, labels, names,
+    Digest, ExitCode, Measurement, Published, TrainingJob, TrainingReport, names,
 };
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use crate::namespace::TestNamespace;
+use crate::{children::managed, namespace::TestNamespace};
 
 /// How a trainer pod ends.
 pub enum End {
@@ -59,10 +59,6 @@ impl Driver {
             }
         }))
     }
-}
-
-fn managed() -> ListParams {
-    ListParams::default().labels(&format!("{}={}", labels::MANAGED_BY, labels::MANAGER))
 }
 
 fn step<'a>(

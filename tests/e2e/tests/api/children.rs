@@ -5,19 +5,16 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::{
-    apps::v1::Deployment,
-    autoscaling::v2::HorizontalPodAutoscaler,
-    batch::v1::Job,
-    core::v1::{Pod, Service},
-    policy::v1::PodDisruptionBudget,
+    apps::v1::Deployment, autoscaling::v2::HorizontalPodAutoscaler, batch::v1::Job,
+    core::v1::Service, policy::v1::PodDisruptionBudget,
 };
 use kube::{
     Api, ResourceExt,
-    api::{DeleteParams, ListParams},
+    api::DeleteParams,
     runtime::{WatchStreamExt, watcher},
 };
-use searchop_contract::labels;
 use searchop_e2e::{
+    children::{all_gone, managed},
     kubectl::{apply_ok, kubectl_ok},
     models::{await_condition, condition, get, merged, small_model},
     wait::eventually,
@@ -54,22 +51,7 @@ async fn deleted_children_come_back_and_a_deleted_model_leaves_nothing() {
     assert_eq!(&writes[before..], [], "a finished Job's end caused writes");
     await_condition(namespace, "products", ("Ready", "True"), SOON).await;
     kubectl_ok(&["delete", "rankingmodel/products", "-n", &namespace.name]);
-    eventually("nothing is left", SOON, || async {
-        let left = [
-            count::<Deployment>(&scene).await,
-            count::<Service>(&scene).await,
-            count::<Job>(&scene).await,
-            count::<HorizontalPodAutoscaler>(&scene).await,
-            count::<PodDisruptionBudget>(&scene).await,
-            count::<Pod>(&scene).await,
-        ];
-        if left.iter().sum::<usize>() == 0 {
-            Ok(())
-        } else {
-            Err(format!("{left:?}"))
-        }
-    })
-    .await;
+    all_gone(namespace, SOON).await;
     scene.namespace.delete().await;
 }
 
@@ -111,26 +93,6 @@ where
         },
     )
     .await;
-}
-
-async fn count<K>(scene: &Scene) -> usize
-where
-    K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope>
-        + Clone
-        + std::fmt::Debug
-        + serde::de::DeserializeOwned,
-    K::DynamicType: Default,
-{
-    scene
-        .namespace
-        .api::<K>()
-        .list(&managed())
-        .await
-        .map_or(usize::MAX / 8, |list| list.items.len())
-}
-
-fn managed() -> ListParams {
-    ListParams::default().labels(&format!("{}={}", labels::MANAGED_BY, labels::MANAGER))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

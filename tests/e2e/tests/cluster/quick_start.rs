@@ -5,16 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use k8s_openapi::api::{
-    apps::v1::Deployment,
-    autoscaling::v2::HorizontalPodAutoscaler,
-    batch::v1::Job,
-    core::v1::{PersistentVolumeClaim, Pod, Service},
-    policy::v1::PodDisruptionBudget,
-};
-use kube::api::ListParams;
-use searchop_contract::labels;
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use searchop_e2e::{
+    children::all_gone,
     kubectl::kubectl_ok,
     load::{REQUEST, rank},
     models::get,
@@ -68,7 +61,7 @@ async fn the_samples_give_a_ranker_that_answers_and_leave_nothing_when_deleted()
         "-n",
         &namespace.name,
     ]);
-    nothing_is_left(&namespace).await;
+    all_gone(&namespace, MINUTES).await;
     assert!(
         namespace
             .api::<PersistentVolumeClaim>()
@@ -119,60 +112,4 @@ async fn answers_through_a_port_forward(namespace: &TestNamespace, digest: &str)
         "{body}"
     );
     assert_eq!(body["products"][0]["id"], 1, "{body}");
-}
-
-async fn nothing_is_left(namespace: &TestNamespace) {
-    let ours = ListParams::default().labels(&format!("{}={}", labels::MANAGED_BY, labels::MANAGER));
-    eventually("nothing is left", MINUTES, || async {
-        let left = [
-            namespace
-                .api::<Deployment>()
-                .list(&ours)
-                .await
-                .unwrap()
-                .items
-                .len(),
-            namespace
-                .api::<Service>()
-                .list(&ours)
-                .await
-                .unwrap()
-                .items
-                .len(),
-            namespace
-                .api::<Job>()
-                .list(&ours)
-                .await
-                .unwrap()
-                .items
-                .len(),
-            namespace
-                .api::<HorizontalPodAutoscaler>()
-                .list(&ours)
-                .await
-                .unwrap()
-                .items
-                .len(),
-            namespace
-                .api::<PodDisruptionBudget>()
-                .list(&ours)
-                .await
-                .unwrap()
-                .items
-                .len(),
-            namespace
-                .api::<Pod>()
-                .list(&ours)
-                .await
-                .unwrap()
-                .items
-                .len(),
-        ];
-        if left.iter().sum::<usize>() == 0 {
-            Ok(())
-        } else {
-            Err(format!("{left:?}"))
-        }
-    })
-    .await;
 }

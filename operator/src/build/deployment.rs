@@ -16,7 +16,7 @@ use searchop_contract::{Digest, labels, names};
 use super::{
     Images, Owner,
     artifacts::artifacts_uri,
-    pod::{DefaultAmount, Place, Storage, cpu_limit_env, env, pod_spec, resources, s3_env},
+    pod::{DefaultAmount, Storage, cpu_limit_env, env, pod_spec, resources, s3_env},
     ranker_name,
 };
 
@@ -126,13 +126,8 @@ fn ranker_pod(
     let mut storage = Storage::default();
     storage.scratch("tmp", "/tmp");
     storage.scratch("cache", "/var/cache/searchop");
-    let artifacts_uri = storage.reach(
-        &artifacts_uri(owner, spec),
-        Place {
-            name: "artifacts",
-            read_only: true,
-        },
-    );
+    // Trained already, so its folder is there; whatever else is in the claim is none of a ranker's.
+    let artifacts_uri = storage.reach_only(&artifacts_uri(owner, spec), "artifacts");
     let mut variables = vec![
         env(names::MODEL_NAME_ENV, &owner.name),
         env(names::MODEL_VERSION_ENV, served.version.to_string()),

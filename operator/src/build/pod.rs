@@ -98,24 +98,32 @@ impl Storage {
     /// `file:///mnt/<name>/path`, anything else stays. A claim is mounted once, at its first place,
     /// so the place that may write comes first.
     pub fn reach(&mut self, uri: &str, place: Place) -> String {
-        let Some(rest) = uri.strip_prefix("pvc://") else {
+        let Some((claim, inside)) = claim_and_path(uri) else {
             return uri.to_owned();
         };
-        let (claim, path) = rest.split_once('/').unwrap_or((rest, ""));
         let mount_path = match self.claims.get(claim) {
             Some(mount_path) => mount_path.clone(),
-            None => self.mount(claim, &place),
+            None => self.mount(claim, &place, None),
         };
-        // No path leads out of the claim.
-        let inside = path
-            .split('/')
-            .filter(|part| !matches!(*part, "" | "." | ".."));
-        inside.fold(format!("file://{mount_path}"), |uri, part| {
-            format!("{uri}/{part}")
-        })
+        format!("file://{mount_path}/{inside}")
+            .trim_end_matches('/')
+            .to_owned()
     }
 
-    fn mount(&mut self, claim: &str, place: &Place) -> String {
+    /// Likewise, but to read, and with nothing in sight of the claim but what `uri` names: the
+    /// folder is the mount point. It has to exist.
+    pub fn reach_only(&mut self, uri: &str, name: &'static str) -> String {
+        let Some((claim, inside)) = claim_and_path(uri) else {
+            return uri.to_owned();
+        };
+        let place = Place {
+            name,
+            read_only: true,
+        };
+        format!("file://{}", self.mount(claim, &place, Some(inside)))
+    }
+
+    fn mount(&mut self, claim: &str, place: &Place, folder: Option<String>) -> String {
         let mount_path = format!("/mnt/{}", place.name);
         self.volumes.push(Volume {
             name: place.name.to_owned(),
@@ -129,11 +137,23 @@ impl Storage {
             name: place.name.to_owned(),
             mount_path: mount_path.clone(),
             read_only: Some(place.read_only),
+            sub_path: folder,
             ..VolumeMount::default()
         });
         self.claims.insert(claim.to_owned(), mount_path.clone());
         mount_path
     }
+}
+
+/// Claim and path of a `pvc://claim/path`. No path leads out of the claim.
+fn claim_and_path(uri: &str) -> Option<(&str, String)> {
+    let rest = uri.strip_prefix("pvc://")?;
+    let (claim, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let inside: Vec<&str> = path
+        .split('/')
+        .filter(|part| !matches!(*part, "" | "." | ".."))
+        .collect();
+    Some((claim, inside.join("/")))
 }
 
 /// A variable with exactly this value. The kubelet replaces `$(NAME)` by other variables, keys

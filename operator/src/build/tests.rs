@@ -237,6 +237,33 @@ fn a_ranker_sees_the_readers_secret_and_no_other() {
     assert!(!text.contains("shop-s3") && !text.contains("models-writer"));
 }
 
+/// Click log and catalogue may be in the same claim.
+#[test]
+fn a_ranker_sees_the_folder_of_its_model_and_nothing_else_of_a_claim() {
+    let pod = deployment(&owner(), &volume(), &images(), &served())
+        .spec
+        .unwrap()
+        .template
+        .spec
+        .unwrap();
+    let container = serde_json::to_value(&pod.containers[0]).unwrap();
+    let of_the_claim: Vec<&Value> = container["volumeMounts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|mount| mount["name"] == "artifacts")
+        .collect();
+    let only = json!({
+        "name": "artifacts", "mountPath": "/mnt/artifacts", "subPath": "models/products-4f6c2d1e", "readOnly": true
+    });
+    assert_eq!(of_the_claim, [&only]);
+    let uri = json!({"name": "SEARCHOP_ARTIFACTS_URI", "value": "file:///mnt/artifacts"});
+    assert!(
+        container["env"].as_array().unwrap().contains(&uri),
+        "{container}"
+    );
+}
+
 /// The kubelet would put another variable's value, such as a key, in its place.
 #[test]
 fn a_text_that_looks_like_a_variable_stays_a_text() {

@@ -2,33 +2,26 @@ use std::{sync::Arc, time::Instant};
 
 use axum::{
     Json, Router,
-    body::Body,
     extract::{MatchedPath, Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use bytes::{Bytes, BytesMut};
 use http::{
     HeaderMap, HeaderValue, Method, StatusCode,
-    header::{CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, EXPECT},
+    header::{CONNECTION, CONTENT_ENCODING, CONTENT_TYPE},
 };
-use http_body_util::BodyExt as _;
-use hyper::body::Body as _;
 use serde_json::json;
 use tokio::time::{Instant as Deadline, timeout_at};
 use tracing::{debug, error};
 
 use crate::{
     answer::answer,
+    body::Held,
     error::{ApiError, Kind},
     pool::Refused,
     state::{Phase, Ranker},
 };
-
-/// Bytes of a body that is too large that are still read, and thrown away: most clients write the
-/// whole body before they read an answer, and would see a broken pipe instead of ours.
-const DISCARD_FACTOR: usize = 4;
 
 /// What the rank port answers.
 pub fn app(ranker: Arc<Ranker>) -> Router {
@@ -92,17 +85,28 @@ async fn rank(State(ranker): State<Arc<Ranker>>, request: Request) -> Result<Res
     let _timer = ranker.metrics.rank_duration.start_timer();
     let deadline = Deadline::now() + ranker.limits.request_timeout;
     let (head, body) = request.into_parts();
-    let body = read_body(&head.headers, body, ranker.limits.max_body_bytes);
+    let body = ranker.bodies.read(&head.headers, body);
     let body = timeout_at(deadline, body).await.map_err(|_| {
         ApiError::new(
             Kind::RequestTimeout,
             "the body of the request did not arrive in time",
         )
-    })??;
+    })?;
+    let body = body.inspect_err(|error| {
+        if error.kind() == Kind::Overloaded {
+            ranker.metrics.shed.inc();
+        }
+    })?;
     accepts_as_json(&head.headers)?;
     let bundle = Arc::clone(ranker.bundle()?);
     let worker = Arc::clone(&ranker);
-    let ranking = ranker.pool.run(move || answer(&worker, &bundle, &body));
+    let ranking = ranker.pool.run(move || {
+        let Held {
+            bytes,
+            share: _share,
+        } = body;
+        answer(&worker, &bundle, &bytes)
+    });
     let full = || ApiError::new(Kind::Overloaded, "all workers are busy, try again");
     match timeout_at(deadline, ranking).await {
         Ok(Ok(answer)) => answer.map(json_bytes),
@@ -143,47 +147,6 @@ fn accepts_as_json(headers: &HeaderMap) -> Result<(), ApiError> {
             "content-encoding is {encoding:?}, send the body as it is"
         )),
         _ => Ok(()),
-    }
-}
-
-/// The whole body, if it has at most `limit` bytes.
-async fn read_body(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
-    let too_large = || {
-        ApiError::new(
-            Kind::BodyTooLarge,
-            format!("the body is larger than {limit} bytes"),
-        )
-    };
-    // A client that asks first is told before it sends anything.
-    if headers.contains_key(EXPECT) && body.size_hint().lower() > limit as u64 {
-        return Err(too_large());
-    }
-    let mut bytes = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| {
-            ApiError::new(
-                Kind::InvalidJson,
-                "the body ended before its announced length",
-            )
-        })?;
-        let Ok(data) = frame.into_data() else {
-            continue;
-        };
-        if bytes.len() + data.len() > limit {
-            discard(&mut body, limit.saturating_mul(DISCARD_FACTOR)).await;
-            return Err(too_large());
-        }
-        bytes.extend_from_slice(&data);
-    }
-    Ok(bytes.freeze())
-}
-
-async fn discard(body: &mut Body, mut rest: usize) {
-    while let Some(Ok(frame)) = body.frame().await {
-        match rest.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
-            Some(left) => rest = left,
-            None => return,
-        }
     }
 }
 

@@ -27,7 +27,7 @@ pub enum Kind {
     NotFound,
     /// The body did not arrive in time.
     RequestTimeout,
-    /// Every worker is busy and the queue is full.
+    /// Every worker is busy and the queue is full, or bodies take all the room they may.
     Overloaded,
     /// The model is not loaded yet.
     NotReady,

@@ -5,6 +5,7 @@
 
 mod answer;
 mod app;
+mod body;
 mod error;
 mod head_deadline;
 mod listen;

@@ -72,7 +72,7 @@ impl Metrics {
                 &registry,
                 IntCounter::new(
                     "searchop_rank_shed_total",
-                    "Requests refused by a full queue",
+                    "Requests refused because the queue or the room for bodies is full",
                 ),
             )?,
             unknown_ids: register(

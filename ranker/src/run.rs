@@ -15,7 +15,7 @@ use crate::{
     app::{app, metrics_app},
     listen::{Origin, bind, rank_listener},
     load::{LoadError, load},
-    server::{Ending, Server},
+    server::{Ending, MAX_CONNECTIONS, Server},
     settings::Settings,
     state::{Identity, Limits, Ranker},
 };
@@ -57,6 +57,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let server = |listener, router| Server {
         listener,
         router,
+        max_connections: MAX_CONNECTIONS,
         head_timeout,
     };
     let metrics = server(metrics, metrics_app(Arc::clone(&ranker)));

@@ -21,6 +21,9 @@ use crate::head_deadline::{Exchanges, HeadDeadline};
 const IDLE: Duration = Duration::from_secs(120);
 /// Room for a request's head; more is answered with 431.
 const MAX_HEAD_BYTES: usize = 64 << 10;
+/// Open connections of a port: several for each client of a large shop. A head that never ends is
+/// all that a connection can keep in memory, so together they keep 128 MiB at most.
+pub const MAX_CONNECTIONS: usize = 2048;
 /// Connections that the kernel holds for us at most.
 pub const BACKLOG: u32 = 1024;
 /// Pause after a failed accept: most often a lack of file descriptors, which passes.
@@ -30,6 +33,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Server {
     pub listener: TcpListener,
     pub router: Router,
+    /// As many are open at the same time; more wait in the backlog until one ends, where a process
+    /// that shares the socket may take them.
+    pub max_connections: usize,
     /// Time for the head of a request to arrive.
     pub head_timeout: Duration,
 }
@@ -55,7 +61,7 @@ impl Server {
                 biased;
                 () = &mut stop => break,
                 Some(_) = connections.join_next() => {}
-                accepted = self.listener.accept() => match accepted {
+                accepted = self.listener.accept(), if connections.len() < self.max_connections => match accepted {
                     Ok((stream, _)) => self.connect(stream, &closing, &mut connections),
                     Err(error) if concerns_one_connection(&error) => {}
                     Err(error) => {
@@ -132,6 +138,7 @@ async fn talk(
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
         .max_header_size(MAX_HEAD_BYTES)
+        .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service);
     pin!(connection);
     let ended = select! {
@@ -157,4 +164,63 @@ fn concerns_one_connection(error: &io::Error) -> bool {
         error.kind(),
         ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        sync::oneshot,
+    };
+
+    use super::*;
+
+    async fn ask(stream: &mut TcpStream) {
+        let request = b"GET / HTTP/1.1\r\nhost: test\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+    }
+
+    async fn answered(stream: &mut TcpStream) {
+        let mut start = [0; 12];
+        stream.read_exact(&mut start).await.unwrap();
+        assert_eq!(&start, b"HTTP/1.1 200");
+    }
+
+    #[tokio::test]
+    async fn connections_beyond_the_most_wait_until_one_ends() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = Server {
+            listener,
+            router: Router::new().route("/", get(|| async { "ok" })),
+            max_connections: 2,
+            head_timeout: Duration::from_secs(60),
+        };
+        let (stop, stopped) = oneshot::channel::<()>();
+        let ending = Ending {
+            linger: Duration::ZERO,
+            grace: Duration::from_secs(5),
+        };
+        let stopped = async { drop(stopped.await) };
+        let served = tokio::spawn(server.run(stopped, ending));
+
+        let mut open = Vec::new();
+        for _ in 0..2 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            ask(&mut stream).await;
+            answered(&mut stream).await;
+            open.push(stream);
+        }
+        let mut third = TcpStream::connect(address).await.unwrap();
+        ask(&mut third).await;
+        let early = timeout(Duration::from_millis(300), answered(&mut third)).await;
+        assert!(early.is_err(), "a third connection was taken");
+        open.pop();
+        timeout(Duration::from_secs(20), answered(&mut third))
+            .await
+            .unwrap();
+        stop.send(()).unwrap();
+        served.await.unwrap();
+    }
 }

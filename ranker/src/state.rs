@@ -8,6 +8,7 @@ use searchop_model::bundle::Bundle;
 use tokio::sync::watch;
 
 use crate::{
+    body::Bodies,
     error::{ApiError, Kind},
     metrics::Metrics,
     pool::Pool,
@@ -56,6 +57,7 @@ pub struct Ranker {
     pub identity: Identity,
     pub limits: Limits,
     pub metrics: Metrics,
+    pub bodies: Bodies,
     pub pool: Pool,
     phase: watch::Sender<Phase>,
     bundle: OnceLock<Arc<Bundle>>,
@@ -71,6 +73,7 @@ impl Ranker {
             identity,
             limits,
             metrics,
+            bodies: Bodies::new(limits.max_body_bytes),
             pool,
             phase,
             bundle: OnceLock::new(),

@@ -10,7 +10,7 @@ use axum::{Router, body::Body};
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
-use hyper::body::Frame;
+use hyper::body::{Frame, SizeHint};
 use searchop_ranker::{Identity, Limits, Ranker, app, metrics_app};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -20,18 +20,21 @@ use crate::{artifacts::Artifacts, client::RANK};
 const MAX_BODY: usize = 20_000;
 
 fn not_loaded(artifacts: &Artifacts, request_timeout: Duration) -> Arc<Ranker> {
-    let identity = Identity {
-        model: "products".to_owned(),
-        version: 7,
-        digest: artifacts.digest.clone(),
-        tables_digest: artifacts.tables_digest.clone(),
-    };
     let limits = Limits {
         max_candidates: 50,
         max_body_bytes: MAX_BODY,
         request_timeout,
     };
-    Arc::new(Ranker::new(identity, limits, 1))
+    Arc::new(Ranker::new(identity(artifacts), limits, 1))
+}
+
+fn identity(artifacts: &Artifacts) -> Identity {
+    Identity {
+        model: "products".to_owned(),
+        version: 7,
+        digest: artifacts.digest.clone(),
+        tables_digest: artifacts.tables_digest.clone(),
+    }
 }
 
 fn loaded() -> (Artifacts, Arc<Ranker>) {
@@ -318,23 +321,62 @@ async fn wrong_heads_have_their_own_answers() {
     }
 }
 
+/// A body of this announced length of which nothing ever comes.
+struct Stuck(u64);
+
+impl hyper::body::Body for Stuck {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Pending
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0)
+    }
+}
+
 #[tokio::test]
 async fn a_body_that_does_not_come_is_given_up() {
-    struct Stuck;
-    impl hyper::body::Body for Stuck {
-        type Data = Bytes;
-        type Error = Infallible;
-
-        fn poll_frame(
-            self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-            Poll::Pending
-        }
-    }
     let (_artifacts, ranker) = loaded_with(Duration::from_millis(100));
-    let answer = rank(&app(ranker), Body::new(Stuck)).await;
+    let answer = rank(&app(ranker), Body::new(Stuck(90))).await;
     assert_eq!(answer.error(), (408, "request_timeout".to_owned(), None));
+}
+
+#[tokio::test]
+async fn bodies_that_fill_the_memory_set_aside_for_them_are_refused_at_once() {
+    const LARGEST: usize = 128 << 20;
+    let artifacts = Artifacts::new(1.0);
+    let limits = Limits {
+        max_candidates: 50,
+        max_body_bytes: LARGEST,
+        request_timeout: Duration::from_secs(60),
+    };
+    let ranker = Arc::new(Ranker::new(identity(&artifacts), limits, 1));
+    ranker.begin(artifacts.bundle());
+    let router = app(Arc::clone(&ranker));
+    let stuck = tokio::spawn({
+        let router = router.clone();
+        async move { rank(&router, Body::new(Stuck(LARGEST as u64))).await.status }
+    });
+    tokio::task::yield_now().await;
+    let begin = Instant::now();
+    let refused = rank(&router, RANK).await;
+    assert!(
+        begin.elapsed() < Duration::from_secs(10),
+        "not refused at once"
+    );
+    assert_eq!(refused.error(), (503, "overloaded".to_owned(), None));
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(ranker.metrics.shed.get(), 1);
+
+    stuck.abort();
+    assert!(stuck.await.unwrap_err().is_cancelled());
+    assert_eq!(rank(&router, RANK).await.status, StatusCode::OK);
 }
 
 #[tokio::test]

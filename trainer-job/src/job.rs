@@ -69,8 +69,8 @@ fn check(job: &TrainingJob) -> Result<(), TrainError> {
             "a number above 0, at most 1",
         );
     }
-    if !(2..=1024).contains(&parameters.num_leaves) {
-        return refuse("parameters.numLeaves", &parameters.num_leaves, "2 to 1024");
+    if !(2..=4096).contains(&parameters.num_leaves) {
+        return refuse("parameters.numLeaves", &parameters.num_leaves, "2 to 4096");
     }
     if parameters.min_data_in_leaf > i32::MAX as u32 || parameters.seed > i32::MAX as u32 {
         return refuse(
@@ -118,6 +118,19 @@ mod tests {
     fn a_job_is_read() {
         let job = parse(JOB).unwrap();
         assert_eq!((job.version, job.parameters.num_leaves), (3, 31));
+    }
+
+    /// The ends of the ranges that the resource's schema has.
+    #[test]
+    fn what_a_resource_may_say_is_trained() {
+        for parameters in [
+            r#"{"numLeaves": 4096, "numIterations": 10000, "learningRate": 1}"#,
+            r#"{"numLeaves": 2, "numIterations": 1, "learningRate": 0.0000001}"#,
+            r#"{"minDataInLeaf": 1000000, "seed": 2147483647}"#,
+        ] {
+            let text = JOB.replacen('{', &format!("{{\"parameters\": {parameters},"), 1);
+            parse(&text).unwrap();
+        }
     }
 
     #[test]
@@ -180,7 +193,11 @@ mod tests {
         for (parameters, message) in [
             (
                 r#"{"numLeaves": 1}"#,
-                "job: parameters.numLeaves is 1, expected 2 to 1024",
+                "job: parameters.numLeaves is 1, expected 2 to 4096",
+            ),
+            (
+                r#"{"numLeaves": 4097}"#,
+                "job: parameters.numLeaves is 4097, expected 2 to 4096",
             ),
             (
                 r#"{"learningRate": 0}"#,

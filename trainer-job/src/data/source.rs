@@ -97,15 +97,24 @@ pub fn resolve(uri: &str, folder: &Path) -> Result<Vec<SourceFile>, TrainError> 
     paths.into_iter().map(SourceFile::new).collect()
 }
 
+/// The end of a path, for messages: folders above are those of the machine or the pod, and say
+/// nothing to who wrote the URI.
+fn shown(path: &str) -> &str {
+    let path = path.trim_end_matches('/');
+    path.rmatch_indices('/')
+        .nth(1)
+        .map_or(path, |(slash, _)| &path[slash + 1..])
+}
+
 fn local(path: &str) -> Result<Vec<PathBuf>, TrainError> {
     if path.contains(['*', '?', '[']) && !Path::new(path).exists() {
         return matching(path);
     }
-    let found = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+    let found = std::fs::metadata(path).map_err(|error| unreadable(shown(path), &error))?;
     if found.is_dir() {
         return Err(TrainError::data(format!(
             "{path} is a folder; name the files in it, for example {path}/*.parquet",
-            path = path.trim_end_matches('/')
+            path = shown(path)
         )));
     }
     Ok(vec![path.into()])
@@ -114,18 +123,22 @@ fn local(path: &str) -> Result<Vec<PathBuf>, TrainError> {
 /// Files that match a pattern, in alphabetical order.
 fn matching(pattern: &str) -> Result<Vec<PathBuf>, TrainError> {
     let paths = glob::glob(pattern).map_err(|error| {
+        let pattern = shown(pattern);
         TrainError::config(format!("{pattern:?} is not a file pattern: {}", error.msg))
     })?;
     let mut files = Vec::new();
     for path in paths {
-        let path =
-            path.map_err(|error| unreadable(&error.path().display().to_string(), error.error()))?;
+        let path = path
+            .map_err(|error| unreadable(shown(&error.path().to_string_lossy()), error.error()))?;
         if path.is_file() {
             files.push(path);
         }
     }
     if files.is_empty() {
-        return Err(TrainError::data(format!("{pattern} matches no file")));
+        return Err(TrainError::data(format!(
+            "{} matches no file",
+            shown(pattern)
+        )));
     }
     files.sort_unstable();
     Ok(files)
@@ -153,9 +166,24 @@ mod tests {
     }
 
     #[test]
+    fn messages_show_the_end_of_a_path() {
+        for (path, end) in [
+            ("/mnt/data/nowhere/catalog.csv", "nowhere/catalog.csv"),
+            ("/catalog.csv", "/catalog.csv"),
+            ("/logs/catalog.csv", "logs/catalog.csv"),
+            ("logs/catalog.csv", "logs/catalog.csv"),
+            ("catalog.csv", "catalog.csv"),
+            ("/mnt/data/logs/", "data/logs"),
+        ] {
+            assert_eq!(shown(path), end, "{path}");
+        }
+    }
+
+    #[test]
     fn local_files_are_found() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| format!("{}/{name}", folder.path().display());
+        let dir = folder.path().file_name().unwrap().to_str().unwrap();
         for name in ["b.csv", "a.csv", "c.parquet"] {
             std::fs::write(at(name), "x").unwrap();
         }
@@ -174,17 +202,25 @@ mod tests {
         );
         assert_eq!(
             names(&at("d.csv")),
-            Err(format!("{} does not exist", at("d.csv")))
+            Err(format!("{dir}/d.csv does not exist"))
         );
         assert_eq!(
             names(&at("d*.csv")),
-            Err(format!("{} matches no file", at("d*.csv")))
+            Err(format!("{dir}/d*.csv matches no file"))
         );
-        let dir = folder.path().display();
+        assert_eq!(
+            names(&at("logs/old/d.csv")),
+            Err("old/d.csv does not exist".into())
+        );
+        assert_eq!(
+            names(&at("logs/[/d.csv")),
+            Err("\"[/d.csv\" is not a file pattern: invalid range pattern".into())
+        );
+        let whole = shown(folder.path().to_str().unwrap());
         assert_eq!(
             names(&at("")),
             Err(format!(
-                "{dir} is a folder; name the files in it, for example {dir}/*.parquet"
+                "{whole} is a folder; name the files in it, for example {whole}/*.parquet"
             ))
         );
         assert_eq!(

@@ -58,6 +58,7 @@ pub struct Rankers {
 struct Slot {
     target: Target,
     process: Option<Running>,
+    /// Since when requests are not answered.
     since: Instant,
     endings: u32,
     retry_at: Instant,
@@ -186,6 +187,10 @@ impl Rankers {
             let words = last_line(&log).map_or(String::new(), |line| format!(": {line}"));
             if running.since.elapsed() > STEADY {
                 slot.endings = 0;
+            }
+            // The next process has as long to get ready as the first one had.
+            if running.ready {
+                slot.since = Instant::now();
             }
             let wait = Duration::from_millis(500 << slot.endings.min(6));
             let trouble = format!("{}{words}", ending(status));

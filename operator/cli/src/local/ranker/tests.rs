@@ -73,3 +73,29 @@ async fn another_target_takes_the_place_of_one_that_never_answered() {
     }
     assert_eq!(rankers.observe(), ObservedServing::default());
 }
+
+#[tokio::test]
+async fn a_crash_long_after_the_start_is_no_failed_rollout() {
+    let long_ago = Instant::now()
+        .checked_sub(READY_DEADLINE + Duration::from_secs(1))
+        .unwrap();
+    for ready in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut rankers = rankers(dir.path(), "/bin/ls");
+        rankers.serve(target(1));
+        rankers.poll().unwrap();
+        let slot = rankers.next.as_mut().unwrap();
+        slot.since = long_ago;
+        slot.process.as_mut().unwrap().ready = ready;
+        let begin = Instant::now();
+        while rankers.next.as_ref().unwrap().process.is_some() {
+            assert!(begin.elapsed() < Duration::from_secs(20));
+            let slot = rankers.next.as_mut().unwrap();
+            let running = slot.process.as_mut().unwrap();
+            if running.process.ended().is_some() {
+                rankers.poll().unwrap();
+            }
+        }
+        assert_eq!(rankers.observe().stuck.is_none(), ready);
+    }
+}

@@ -215,7 +215,7 @@ fn what_means_nothing_here_is_listed_where_it_is_set() {
 #[test]
 fn the_samples_are_valid() {
     let samples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/samples");
-    let found = read(&[samples]).unwrap();
+    let found = read(std::slice::from_ref(&samples)).unwrap();
     assert_eq!(found.model.metadata.name.as_deref(), Some("products"));
     assert_eq!(
         found.schedules[0].metadata.name.as_deref(),
@@ -227,6 +227,8 @@ fn the_samples_are_valid() {
             .iter()
             .any(|item| item.what == "PersistentVolumeClaim \"searchop-models\"")
     );
+    let found = read(&[samples.join("s3")]).unwrap();
+    assert_eq!(found.model.metadata.name.as_deref(), Some("shop"));
 }
 
 #[test]

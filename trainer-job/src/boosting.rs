@@ -187,40 +187,6 @@ impl Settings<'_> {
     }
 }
 
-/// LightGBM's own prediction, for tests that compare other scorers with it. It reads only text that
-/// this process wrote: its loader is not safe against a malformed file.
-pub fn predict(text: &str, values: &[f32], columns: usize) -> Result<Vec<f64>, BoostingError> {
-    if columns == 0 || !values.len().is_multiple_of(columns) {
-        return Err(BoostingError::Shape(format!(
-            "{} values for {columns} columns",
-            values.len()
-        )));
-    }
-    let booster = Booster::load(text)?;
-    let mut scores = vec![0.0; values.len() / columns];
-    let parameters = c_string("num_threads=1")?;
-    let mut written = 0_i64;
-    // SAFETY: `values` holds rows × columns floats, `scores` has room for one f64 a row, and the
-    // raw score of a lambdarank model is one value a row.
-    check(unsafe {
-        sys::LGBM_BoosterPredictForMat(
-            booster.handle,
-            values.as_ptr().cast::<c_void>(),
-            constant(sys::C_API_DTYPE_FLOAT32),
-            length(scores.len())?,
-            length(columns)?,
-            1,
-            constant(sys::C_API_PREDICT_RAW_SCORE),
-            0,
-            -1,
-            parameters.as_ptr(),
-            &raw mut written,
-            scores.as_mut_ptr(),
-        )
-    })?;
-    Ok(scores)
-}
-
 /// A `DatasetHandle` that is freed.
 struct Dataset {
     handle: sys::DatasetHandle,
@@ -324,21 +290,6 @@ impl Booster {
         // SAFETY: a live dataset and a NUL-terminated string.
         check(unsafe {
             sys::LGBM_BoosterCreate(train_set.handle, text.as_ptr(), &raw mut handle)
-        })?;
-        Ok(Self { handle })
-    }
-
-    fn load(text: &str) -> Result<Self, BoostingError> {
-        let text = c_string(text)?;
-        let mut handle = ptr::null_mut();
-        let mut iterations = 0;
-        // SAFETY: a NUL-terminated string and two out-pointers.
-        check(unsafe {
-            sys::LGBM_BoosterLoadModelFromString(
-                text.as_ptr(),
-                &raw mut iterations,
-                &raw mut handle,
-            )
         })?;
         Ok(Self { handle })
     }

@@ -5,13 +5,12 @@ use std::{collections::BTreeSet, fs, path::Path};
 use searchop_contract::{Digest, Metric, Published, Reference, ReferenceModel, TrainingJob, names};
 use searchop_model::{artifact::read_model, bundle::Bundle};
 use searchop_trainer::{
-    boosting,
     error::TrainError,
     progress::Progress,
     run::{self, ModelReport, Outcome},
 };
 
-use super::shops::small_job;
+use super::{scores::lightgbm_scores, shops::small_job};
 
 fn run(job: &TrainingJob) -> Result<Outcome, TrainError> {
     let work = tempfile::tempdir().unwrap();
@@ -129,10 +128,7 @@ fn the_golden_sample_is_scored_alike_by_lightgbm() {
     let columns = model.manifest.features.len();
     let values: Vec<f32> = golden.iter().flat_map(|row| row.row()).collect();
     assert!(values.iter().any(|value| value.is_nan()));
-    for (row, score) in golden
-        .iter()
-        .zip(boosting::predict(&text, &values, columns).unwrap())
-    {
+    for (row, score) in golden.iter().zip(lightgbm_scores(&text, &values, columns)) {
         assert!(
             (row.score - score).abs() < 1e-9,
             "{} / {}: {} and {score}",

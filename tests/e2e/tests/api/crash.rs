@@ -57,13 +57,19 @@ async fn end(scene: &Scene) -> End {
             .into_iter()
             .map(|condition| (condition.type_, condition.status, condition.reason))
             .collect(),
-        // The model's UID differs from life to life.
-        template: deployment.map(|deployment| {
-            let template = serde_json::to_string(&deployment.spec.unwrap().template).unwrap();
-            template.replace(&uid, "UID").replace(&uid[..8], "UID8")
-        }),
+        template: deployment.map(|deployment| template(deployment, &uid)),
         created_jobs: created_jobs(&scene.operator.proxy.writes()),
     }
+}
+
+/// The pods' template without what differs from life to life: the model's UID and hashes over it.
+fn template(deployment: Deployment, uid: &str) -> String {
+    let mut template = serde_json::to_value(deployment.spec.unwrap().template).unwrap();
+    if let Some(annotations) = template["metadata"]["annotations"].as_object_mut() {
+        annotations.retain(|name, _| !name.ends_with("-hash"));
+    }
+    let text = template.to_string();
+    text.replace(uid, "UID").replace(&uid[..8], "UID8")
 }
 
 fn created_jobs(writes: &[Write]) -> usize {

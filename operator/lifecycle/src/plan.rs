@@ -157,13 +157,14 @@ pub fn plan(observed: &Observed) -> Plan {
 fn actions(seen: &Observed) -> Vec<Action> {
     let status = &seen.status;
     let mut actions = cancellations(status);
-    let rolling_out = run::rolling_out(status, seen.spec.evaluation.on_inconclusive);
+    let on = seen.spec.evaluation.on_inconclusive;
+    let target = run::rolling_out(status, on).or_else(|| run::left_standing(status, on));
     if let Some(run) = run::live(status)
         && run::measured(run).is_none()
     {
         actions.extend(job_request(status, run).map(|request| Action::StartRun(Box::new(request))));
     }
-    actions.extend(serve(status, rolling_out));
+    actions.extend(serve(status, target));
     actions.extend(retained_jobs(status));
     actions
 }
@@ -216,9 +217,9 @@ fn job_request(status: &RankingModelStatus, run: &Run) -> Option<JobRequest> {
 }
 
 /// The candidate that passed the gate, else the version that serves. A rollout that failed is thus
-/// undone by naming the old version again.
-fn serve(status: &RankingModelStatus, rolling_out: Option<&Candidate>) -> Option<Action> {
-    let (version, model, tables) = match (rolling_out, run::live(status), &status.served) {
+/// undone by naming the old version again; where there is none, the pods stay what they are.
+fn serve(status: &RankingModelStatus, target: Option<&Candidate>) -> Option<Action> {
+    let (version, model, tables) = match (target, &status.run, &status.served) {
         (Some(candidate), Some(run), _) => {
             (run.version, &candidate.digest, &candidate.tables_digest)
         }

@@ -5,27 +5,46 @@ use searchop_contract::FailureReason;
 
 use crate::{
     Observed, gate,
-    run::{Ending, Step, digests, end, fail, live, normal, reopen_run},
+    run::{Ending, Step, digests, end, fail, left_standing, live, normal, reopen_run},
     time::stored,
     train_hash::settings_hash,
 };
 
 /// The candidate passed the gate: is it what answers now?
 pub(crate) fn roll_out(seen: &Observed, candidate: &Candidate) -> Option<Step> {
-    let serving = &seen.serving;
-    let (digest, tables) = digests(&candidate.digest, &candidate.tables_digest)?;
-    if serving.target.as_ref() != Some(&(digest, tables)) {
+    if !is_target(seen, candidate) {
         return None;
     }
-    if serving.settled && serving.ready_pods > 0 {
+    if has_settled(seen) {
         return Some(promote(seen, candidate));
     }
-    let message = serving.stuck.as_ref()?;
+    let message = seen.serving.stuck.as_ref()?;
     let mut step = fail(seen, FailureReason::RolloutFailed, message);
     step.notes
         .iter_mut()
         .for_each(|note| note.reason = "RolloutFailed");
     Some(step)
+}
+
+/// A first rollout failed, since its pods were late or their storage did not answer, say. Nothing
+/// else serves, so they were left as they are: have they settled since?
+pub(crate) fn take_up(seen: &Observed) -> Option<Step> {
+    let candidate = left_standing(&seen.status, seen.spec.evaluation.on_inconclusive)?;
+    if !is_target(seen, candidate) || !has_settled(seen) {
+        return None;
+    }
+    let mut reopened = seen.clone();
+    reopen_run(&mut reopened.status);
+    Some(promote(&reopened, candidate))
+}
+
+fn is_target(seen: &Observed, candidate: &Candidate) -> bool {
+    let wanted = digests(&candidate.digest, &candidate.tables_digest);
+    wanted.is_some() && seen.serving.target == wanted
+}
+
+fn has_settled(seen: &Observed) -> bool {
+    seen.serving.settled && seen.serving.ready_pods > 0
 }
 
 fn promote(seen: &Observed, candidate: &Candidate) -> Step {

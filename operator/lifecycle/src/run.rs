@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! (request | new trainHash) → run → candidate → gate → Promoted
-//!                              │ ↑       │        │ ↘ Failed(RolloutFailed)
+//!                              │ ↑       │        │ ↘ Failed(RolloutFailed) → Promoted, if first
 //!                              │ └ attempt, evaluation └→ Rejected | Inconclusive
 //!                              └→ Failed | Superseded  └→ Unchanged
 //! ```
@@ -82,7 +82,23 @@ pub(crate) fn measured(run: &Run) -> Option<&Candidate> {
 /// its end: a spec that changes meanwhile is the next run's, so that serving never turns around
 /// halfway.
 pub(crate) fn rolling_out(status: &RankingModelStatus, on: OnInconclusive) -> Option<&Candidate> {
-    let run = live(status)?;
+    passed(status, live(status)?, on)
+}
+
+/// The candidate of a rollout that failed with nothing to go back to. Its pods stay, and where they
+/// settle after all, it serves.
+pub(crate) fn left_standing(status: &RankingModelStatus, on: OnInconclusive) -> Option<&Candidate> {
+    let (run, outcome) = ended(status)?;
+    let failed = outcome == Outcome::Failed
+        && run.reason.as_deref() == Some(FailureReason::RolloutFailed.as_str());
+    passed(status, run, on).filter(|_| failed && status.served.is_none())
+}
+
+fn passed<'a>(
+    status: &'a RankingModelStatus,
+    run: &'a Run,
+    on: OnInconclusive,
+) -> Option<&'a Candidate> {
     let gate = status
         .gate
         .as_ref()
@@ -130,6 +146,9 @@ fn at_rest(seen: &Observed) -> Option<Step> {
     let wanted = train_hash(&seen.spec);
     let last = ended(&seen.status).filter(|(run, _)| run.train_hash == wanted);
     if let Some((run, outcome)) = last {
+        if let Some(step) = rollout::take_up(seen) {
+            return Some(step);
+        }
         let edited = run.settings_hash.as_deref() != Some(&settings_hash(&seen.spec));
         let other_rules = seen.status.gate.as_ref().is_some_and(|gate| {
             gate.version == run.version

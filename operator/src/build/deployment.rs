@@ -12,6 +12,7 @@ use k8s_openapi::{
 };
 use searchop_api::RankingModelSpec;
 use searchop_contract::{Digest, labels, names};
+use serde::Serialize;
 
 use super::{
     Images, Owner,
@@ -32,8 +33,15 @@ pub const RANKER_IMAGE_ANNOTATION: &str = "searchop.io/ranker-image";
 pub const SPEC_HASH_ANNOTATION: &str = "searchop.io/spec-hash";
 
 const COMPONENT: &str = "ranker";
-/// Seconds after which pods of a new template that are not ready count as stuck.
-const PROGRESS_DEADLINE: i32 = 120;
+/// Annotation of a ranker pod: hash of the template that it is made from. A pod of an older
+/// template may serve the same version.
+pub const TEMPLATE_HASH_ANNOTATION: &str = "searchop.io/template-hash";
+
+/// Seconds that a ranker may take until it has loaded its model.
+const STARTUP_ALLOWANCE: i32 = 300;
+/// Seconds after which a new template that brings no further pod to readiness counts as stuck:
+/// longer than one start may take, with time to find a node and to pull the image.
+const PROGRESS_DEADLINE: i32 = 2 * STARTUP_ALLOWANCE;
 /// Longer than the ranker's own drain, which takes 10 s and the longest request.
 const TERMINATION_GRACE: i64 = 45;
 
@@ -57,7 +65,7 @@ pub fn deployment(
     let mut metadata = owner.child(ranker_name(&owner.name), COMPONENT);
     let annotations = [
         (RANKER_IMAGE_ANNOTATION, images.ranker.clone()),
-        (SPEC_HASH_ANNOTATION, hash(&spec)),
+        (SPEC_HASH_ANNOTATION, short_hash(&spec)),
     ];
     metadata.annotations = Some(
         annotations
@@ -71,8 +79,8 @@ pub fn deployment(
     }
 }
 
-fn hash(spec: &DeploymentSpec) -> String {
-    let text = serde_json::to_vec(spec).expect("a Deployment has only string keys");
+fn short_hash(part: &impl Serialize) -> String {
+    let text = serde_json::to_vec(part).expect("a Deployment has only string keys");
     Digest::of(&text).short().to_owned()
 }
 
@@ -82,6 +90,7 @@ fn deployment_spec(
     images: &Images,
     served: &ServedDigests,
 ) -> DeploymentSpec {
+    let pod = ranker_pod(owner, spec, images, served);
     DeploymentSpec {
         selector: owner.ranker_label_selector(),
         strategy: Some(DeploymentStrategy {
@@ -95,19 +104,20 @@ fn deployment_spec(
         progress_deadline_seconds: Some(PROGRESS_DEADLINE),
         revision_history_limit: Some(2),
         template: PodTemplateSpec {
-            metadata: Some(template_metadata(owner, served)),
-            spec: Some(ranker_pod(owner, spec, images, served)),
+            metadata: Some(template_metadata(owner, served, &pod)),
+            spec: Some(pod),
         },
         ..DeploymentSpec::default()
     }
 }
 
-fn template_metadata(owner: &Owner, served: &ServedDigests) -> ObjectMeta {
+fn template_metadata(owner: &Owner, served: &ServedDigests, pod: &PodSpec) -> ObjectMeta {
     let mut pod_labels = owner.labels(COMPONENT);
     pod_labels.extend(owner.ranker_labels());
     let annotations: BTreeMap<String, String> = [
         (labels::VERSION.to_owned(), served.version.to_string()),
         (labels::DIGEST.to_owned(), served.digest.to_string()),
+        (TEMPLATE_HASH_ANNOTATION.to_owned(), short_hash(pod)),
     ]
     .into();
     ObjectMeta {
@@ -157,7 +167,7 @@ fn ranker_pod(
         // Loading may take minutes on a cold volume; a pod that is still not ready then starts over.
         startup_probe: Some(Probe {
             period_seconds: Some(1),
-            failure_threshold: Some(300),
+            failure_threshold: Some(STARTUP_ALLOWANCE),
             ..probe("/readyz")
         }),
         readiness_probe: Some(Probe {

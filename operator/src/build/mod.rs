@@ -15,7 +15,8 @@ mod service;
 mod tests;
 
 pub use deployment::{
-    RANKER_CONTAINER, RANKER_IMAGE_ANNOTATION, SPEC_HASH_ANNOTATION, ServedDigests, deployment,
+    RANKER_CONTAINER, RANKER_IMAGE_ANNOTATION, SPEC_HASH_ANNOTATION, ServedDigests,
+    TEMPLATE_HASH_ANNOTATION, deployment,
 };
 pub use hpa::horizontal_pod_autoscaler;
 pub use job::{TRAINER_CONTAINER, job};

@@ -237,6 +237,21 @@ fn a_ranker_sees_the_readers_secret_and_no_other() {
     assert!(!text.contains("shop-s3") && !text.contains("models-writer"));
 }
 
+/// A first rollout that is merely slow must not fail: there is nothing to go back to.
+#[test]
+fn a_rollout_may_take_longer_than_one_start() {
+    let spec = deployment(&owner(), &synthetic(), &images(), &served())
+        .spec
+        .unwrap();
+    let probe = spec.template.spec.unwrap().containers[0]
+        .startup_probe
+        .clone()
+        .unwrap();
+    let start = probe.period_seconds.unwrap() * probe.failure_threshold.unwrap();
+    assert_eq!(start, 300);
+    assert!(spec.progress_deadline_seconds.unwrap() >= 2 * start);
+}
+
 /// Click log and catalogue may be in the same claim.
 #[test]
 fn a_ranker_sees_the_folder_of_its_model_and_nothing_else_of_a_claim() {

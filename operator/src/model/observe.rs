@@ -18,7 +18,7 @@ pub struct World {
     pub job: Option<Job>,
     pub job_pods: Vec<Pod>,
     pub deployment: Option<Deployment>,
-    /// Only looked up while a rollout is stuck, to say why.
+    /// Only looked up while a rollout is under way, to see whether it got stuck and why.
     pub ranker_pods: Vec<Pod>,
     pub next_retrain: Option<Timestamp>,
 }
@@ -80,7 +80,7 @@ async fn ranker(calls: &Calls, owner: &Owner) -> Result<(Option<Deployment>, Vec
         .await?;
     let deployment = deployment.filter(|deployment| owner.owns(&deployment.metadata));
     let pods = match &deployment {
-        Some(deployment) if serving_state::is_past_deadline(deployment) => {
+        Some(deployment) if serving_state::is_rolling_out(deployment) => {
             calls
                 .list(&owner.namespace, &ranker_selector(owner))
                 .await?

@@ -10,6 +10,7 @@ use searchop_lifecycle::{Note, NoteType, Observed, ObservedJob, Plan, plan};
 use super::{
     execute::Scene,
     observe::{Viewpoint, World, observe},
+    serving_state::is_rolling_out,
 };
 use crate::{
     build::Owner,
@@ -22,8 +23,9 @@ use crate::{
 
 /// Facts may lead to facts, but not for ever.
 const PASSES: usize = 6;
-/// Pods are not watched; why one does not start is looked up this often while a Job is active.
-const WHILE_TRAINING: Duration = Duration::from_secs(10);
+/// Pods are not watched; why one does not start is looked up this often while a Job is active or a
+/// version is rolled out.
+const WHILE_UNDER_WAY: Duration = Duration::from_secs(10);
 
 /// Brings one model a step further. `known` may be old: facts are read from the server, so that
 /// nothing is done twice, or undone, because a cache lags behind our own writes.
@@ -109,9 +111,10 @@ async fn act(
     }
     done?;
     let training = matches!(seen.job, Some(ObservedJob::Active { .. }));
+    let rolling_out = world.deployment.as_ref().is_some_and(is_rolling_out);
     let pause = pause(planned.wake_at, seen.now);
-    Ok(Action::requeue(if training {
-        pause.min(WHILE_TRAINING)
+    Ok(Action::requeue(if training || rolling_out {
+        pause.min(WHILE_UNDER_WAY)
     } else {
         pause
     }))

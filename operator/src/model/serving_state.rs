@@ -2,20 +2,20 @@
 
 use k8s_openapi::api::{
     apps::v1::{Deployment, DeploymentCondition},
-    core::v1::{Container, Pod},
+    core::v1::{Container, ContainerStateTerminated, ContainerStatus, Pod},
 };
 use kube::ResourceExt;
 use searchop_api::RankingModelSpec;
-use searchop_contract::{Digest, labels, names};
+use searchop_contract::names;
 use searchop_lifecycle::ObservedServing;
 
 use super::job_state::waiting;
 use crate::{
     build::{
         self, Images, Owner, RANKER_CONTAINER, RANKER_IMAGE_ANNOTATION, SPEC_HASH_ANNOTATION,
-        ServedDigests,
+        ServedDigests, TEMPLATE_HASH_ANNOTATION,
     },
-    runtime::events::cut,
+    runtime::{events::cut, reconciler::is_being_deleted},
 };
 
 const MESSAGE_BYTES: usize = 500;
@@ -61,7 +61,7 @@ pub fn images(
     images
 }
 
-/// The state of the pods that answer; `pods` may be empty where nothing is stuck.
+/// The state of the pods that answer; `pods` may be empty where nothing is rolling out.
 pub fn observed(
     deployment: Option<&Deployment>,
     pods: &[Pod],
@@ -77,7 +77,10 @@ pub fn observed(
     let status = deployment.status.clone().unwrap_or_default();
     ObservedServing {
         settled: applied && is_settled(deployment),
-        stuck: is_past_deadline(deployment).then(|| why_stuck(pods, target.as_ref())),
+        // What became of an older template says nothing of the one that is to be applied.
+        stuck: (applied && is_rolling_out(deployment))
+            .then(|| why_stuck(deployment, pods))
+            .flatten(),
         ready_pods: status.ready_replicas.unwrap_or(0),
         pods: status.replicas.unwrap_or(0),
         target: target.map(|target| (target.digest, target.tables_digest)),
@@ -123,13 +126,20 @@ fn is_settled(deployment: &Deployment) -> bool {
         && status.available_replicas.unwrap_or(0) == wanted
 }
 
-/// The newest template did not get ready within its deadline.
-pub fn is_past_deadline(deployment: &Deployment) -> bool {
+/// The newest template is not yet, or never was, that of all pods. A pod that fails later, among
+/// others that answer, is the Deployment's own business.
+pub fn is_rolling_out(deployment: &Deployment) -> bool {
     is_current(deployment)
-        && progressing(deployment).is_some_and(|condition| {
-            condition.status == "False"
-                && condition.reason.as_deref() == Some("ProgressDeadlineExceeded")
-        })
+        && progressing(deployment)
+            .is_none_or(|condition| condition.reason.as_deref() != Some("NewReplicaSetAvailable"))
+}
+
+/// The newest template did not get ready within its deadline.
+fn is_past_deadline(deployment: &Deployment) -> bool {
+    progressing(deployment).is_some_and(|condition| {
+        condition.status == "False"
+            && condition.reason.as_deref() == Some("ProgressDeadlineExceeded")
+    })
 }
 
 fn is_current(deployment: &Deployment) -> bool {
@@ -147,20 +157,55 @@ fn progressing(deployment: &Deployment) -> Option<&DeploymentCondition> {
         .find(|condition| condition.type_ == "Progressing")
 }
 
-fn why_stuck(pods: &[Pod], target: Option<&ServedDigests>) -> String {
-    let newest =
-        |pod: &&Pod| target.is_some_and(|target| serves(pod, &target.digest)) && !is_ready(pod);
-    pods.iter()
-        .filter(newest)
-        .find_map(|pod| last_words(pod).or_else(|| waiting(pod, RANKER_CONTAINER)))
-        .unwrap_or_else(|| "no pod of the new version got ready within its deadline".to_owned())
+/// A slow start is waited for, until the deadline; a ranker that ends by itself, again and again,
+/// will not do otherwise by then: it waits for slow storage without ending.
+fn why_stuck(deployment: &Deployment, pods: &[Pod]) -> Option<String> {
+    let newest = |pod: &&Pod| is_of_newest_template(pod, deployment) && !is_ready(pod);
+    let newest: Vec<&Pod> = pods.iter().filter(newest).collect();
+    let given_up = newest.iter().filter(|pod| is_given_up(pod));
+    let ended = given_up.copied().find_map(last_words);
+    if ended.is_some() || !is_past_deadline(deployment) {
+        return ended;
+    }
+    let silent = || "no pod of the new version got ready within its deadline".to_owned();
+    let words = newest
+        .iter()
+        .find_map(|pod| last_words(pod).or_else(|| waiting(pod, RANKER_CONTAINER)));
+    Some(words.unwrap_or_else(silent))
 }
 
-fn serves(pod: &Pod, digest: &Digest) -> bool {
+fn is_of_newest_template(pod: &Pod, deployment: &Deployment) -> bool {
+    let template = deployment.spec.as_ref().map(|spec| &spec.template);
+    let wanted = template
+        .and_then(|template| template.metadata.as_ref()?.annotations.as_ref())
+        .and_then(|found| found.get(TEMPLATE_HASH_ANNOTATION));
     let annotations = pod.metadata.annotations.as_ref();
-    annotations
-        .and_then(|found| found.get(labels::DIGEST))
-        .is_some_and(|found| found == digest.as_str())
+    let found = annotations.and_then(|found| found.get(TEMPLATE_HASH_ANNOTATION));
+    wanted.is_some() && found == wanted && !is_being_deleted(pod)
+}
+
+/// The ranker ended by itself at least twice and does not run now. The kubelet starts it over at
+/// once after its first end, and holds it back after each later one.
+fn is_given_up(pod: &Pod) -> bool {
+    let Some((status, state)) =
+        ranker_status(pod).and_then(|status| Some((status, status.state.as_ref()?)))
+    else {
+        return false;
+    };
+    let held_back = state
+        .waiting
+        .as_ref()
+        .is_some_and(|waiting| waiting.reason.as_deref() == Some("CrashLoopBackOff"));
+    let ended_again = state.terminated.is_some() && status.restart_count > 0;
+    (held_back || ended_again) && last_end(status).is_some_and(is_its_own_doing)
+}
+
+/// A ranker that was told to end, by a probe that failed or by whoever drains the node, ends well
+/// or by a signal.
+fn is_its_own_doing(end: &ContainerStateTerminated) -> bool {
+    const KILLED: i32 = 137;
+    const TERMINATED: i32 = 143;
+    end.reason.as_deref() == Some("OOMKilled") || ![0, KILLED, TERMINATED].contains(&end.exit_code)
 }
 
 fn is_ready(pod: &Pod) -> bool {
@@ -174,14 +219,21 @@ fn is_ready(pod: &Pod) -> bool {
     })
 }
 
-/// What the ranker said when it ended last.
-fn last_words(pod: &Pod) -> Option<String> {
-    let status = pod.status.as_ref()?.container_statuses.as_ref()?.first()?;
-    let states = [status.state.as_ref(), status.last_state.as_ref()];
-    let end = states
+fn ranker_status(pod: &Pod) -> Option<&ContainerStatus> {
+    let all = pod.status.as_ref()?.container_statuses.as_ref()?;
+    all.iter().find(|status| status.name == RANKER_CONTAINER)
+}
+
+fn last_end(status: &ContainerStatus) -> Option<&ContainerStateTerminated> {
+    [status.state.as_ref(), status.last_state.as_ref()]
         .into_iter()
         .flatten()
-        .find_map(|state| state.terminated.as_ref())?;
+        .find_map(|state| state.terminated.as_ref())
+}
+
+/// What the ranker said when it ended last.
+fn last_words(pod: &Pod) -> Option<String> {
+    let end = last_end(ranker_status(pod)?)?;
     let words = end
         .message
         .as_deref()

@@ -4,7 +4,7 @@ mod size;
 mod walks;
 mod world;
 
-use searchop_api::{RankingModelSpec, Trigger, Verdict, conditions::is_true};
+use searchop_api::{Outcome, RankingModelSpec, Trigger, Verdict, conditions::is_true};
 use serde_json::json;
 use world::{End, World};
 
@@ -307,6 +307,87 @@ fn a_rollout_that_gets_stuck_goes_back_to_the_old_version() {
     world.settle_facts();
     assert_eq!((world.served(), world.started), (Some(2), 2));
     assert!(world.is_true("Ready"), "{}", render(&world.pass()));
+}
+
+/// v1 passed the gate, and its pods got stuck.
+fn first_rollout_failed() -> World {
+    let mut world = World::new(synthetic_spec());
+    world.settle_facts();
+    world.end_job(End::Report {
+        name: "one",
+        gain: 0.2,
+    });
+    world.settle_facts();
+    world.jam_pods("no pod of the new version got ready within its deadline");
+    world.settle_facts();
+    assert!(world.is_true("Stalled"));
+    world
+}
+
+#[test]
+fn a_first_rollout_that_was_late_is_taken_up_once_its_pods_settle() {
+    let mut world = first_rollout_failed();
+    insta::assert_snapshot!("first_rollout_failed", render(&world.pass()));
+    world.settle_pods();
+    insta::assert_snapshot!("first_rollout_settled_late", render(&world.pass()));
+    world.settle_facts();
+    assert_eq!((world.served(), world.started), (Some(1), 1));
+    assert!(world.is_true("Ready"));
+    let outcomes: Vec<Outcome> = world
+        .seen
+        .status
+        .history
+        .iter()
+        .map(|entry| entry.outcome)
+        .collect();
+    assert_eq!(outcomes, [Outcome::Promoted], "a version has one outcome");
+}
+
+#[test]
+fn a_failed_rollout_is_taken_up_only_where_it_is_wanted_and_nothing_else_serves() {
+    type Change = fn(&mut World);
+    let table: [(&str, Change, Option<i32>); 6] = [
+        ("settled", |world| world.settle_pods(), Some(1)),
+        ("not settled", |_| {}, None),
+        (
+            "settled, but nothing answers",
+            |world| {
+                world.settle_pods();
+                world.seen.serving.ready_pods = 0;
+            },
+            None,
+        ),
+        (
+            "other pods settled",
+            |world| {
+                world.settle_pods();
+                world.seen.serving.target = Some(crate::testing::digests("another"));
+            },
+            None,
+        ),
+        (
+            "the spec wants another version by now",
+            |world| {
+                world.edit(with_leaves(15));
+                world.settle_pods();
+            },
+            None,
+        ),
+        (
+            "another version serves",
+            |world| {
+                world.settle_pods();
+                world.seen.status.served = Some(crate::testing::served("zero", 0));
+            },
+            Some(0),
+        ),
+    ];
+    for (situation, change, served) in table {
+        let mut world = first_rollout_failed();
+        change(&mut world);
+        world.pass();
+        assert_eq!(world.served(), served, "{situation}");
+    }
 }
 
 #[test]

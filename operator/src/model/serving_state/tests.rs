@@ -1,3 +1,4 @@
+use searchop_contract::Digest;
 use serde_json::{Value, json};
 
 use super::*;
@@ -43,6 +44,19 @@ impl Fixture {
         deployment
     }
 
+    /// A pod of the newest template in this state, restarted twice.
+    fn pod(&self, state: Value, last_state: Value) -> Pod {
+        let template = self.deployment(Value::Null).spec.unwrap().template;
+        serde_json::from_value(json!({
+            "metadata": {"annotations": template.metadata.unwrap().annotations},
+            "status": {"containerStatuses": [{
+                "name": "ranker", "image": "r", "imageID": "", "ready": false, "restartCount": 2,
+                "state": state, "lastState": last_state
+            }]}
+        }))
+        .unwrap()
+    }
+
     fn observed(&self, deployment: &Deployment, pods: &[Pod]) -> ObservedServing {
         let wanted = Wanted {
             owner: &self.owner,
@@ -57,6 +71,21 @@ fn counts(generation: i64, replicas: i32, updated: i32, available: i32) -> Value
     json!({
         "observedGeneration": generation, "replicas": replicas, "updatedReplicas": updated,
         "readyReplicas": available, "availableReplicas": available
+    })
+}
+
+fn held_back() -> Value {
+    json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 20s"}})
+}
+
+fn ended(code: i32, reason: &str, words: &str) -> Value {
+    json!({"terminated": {"exitCode": code, "reason": reason, "message": words}})
+}
+
+fn rolling() -> Value {
+    json!({
+        "observedGeneration": 2, "replicas": 3, "updatedReplicas": 1, "readyReplicas": 2, "availableReplicas": 2,
+        "conditions": [{"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated"}]
     })
 }
 
@@ -129,20 +158,19 @@ fn a_new_image_comes_with_the_next_version_or_where_nothing_answers() {
 #[test]
 fn a_stuck_rollout_repeats_what_the_new_pod_said() {
     let fixture = Fixture::new();
-    let pod = |digest: &[u8], words: &str| -> Pod {
-        serde_json::from_value(json!({
-            "metadata": {"annotations": {"searchop.io/digest": Digest::of(digest)}},
-            "status": {"containerStatuses": [{
-                "name": "ranker", "image": "r", "imageID": "", "ready": false, "restartCount": 2,
-                "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 20s"}},
-                "lastState": {"terminated": {"exitCode": 1, "reason": "Error", "message": words}}
-            }]}
-        }))
-        .unwrap()
+    let older = Fixture {
+        served: ServedDigests {
+            version: 2,
+            ..fixture.served.clone()
+        },
+        ..Fixture::new()
     };
     let pods = [
-        pod(b"old", "no matter"),
-        pod(b"model", "model.bst has other bytes\n"),
+        older.pod(held_back(), ended(1, "Error", "no matter")),
+        fixture.pod(
+            held_back(),
+            ended(1, "Error", "model.bst has other bytes\n"),
+        ),
     ];
     let seen = fixture.observed(&fixture.deployment(stuck()), &pods);
     assert_eq!(
@@ -161,4 +189,80 @@ fn a_stuck_rollout_repeats_what_the_new_pod_said() {
         fixture.observed(&fixture.deployment(older), &[]).stuck,
         None
     );
+}
+
+#[test]
+fn before_the_deadline_only_a_ranker_that_ends_by_itself_is_stuck() {
+    let fixture = Fixture::new();
+    let running = || json!({"running": {"startedAt": "2026-03-01T10:00:00Z"}});
+    let refused = || ended(5, "Error", "model.bst has other bytes");
+    let words = Some("Error: model.bst has other bytes");
+    let table = [
+        (held_back(), refused(), words),
+        (refused(), json!({}), words),
+        (
+            held_back(),
+            ended(137, "OOMKilled", ""),
+            Some("OOMKilled: exit code 137"),
+        ),
+        // Started over: it may get through.
+        (running(), refused(), None),
+        (running(), json!({}), None),
+        (
+            json!({"waiting": {"reason": "ContainerCreating"}}),
+            json!({}),
+            None,
+        ),
+        (
+            json!({"waiting": {"reason": "ImagePullBackOff"}}),
+            json!({}),
+            None,
+        ),
+        // Slower than the startup probe allows, or drained: somebody else ended it.
+        (held_back(), ended(137, "Error", "loading"), None),
+        (held_back(), ended(143, "Error", "loading"), None),
+        (held_back(), ended(0, "Completed", "loading"), None),
+    ];
+    for (state, last_state, expected) in table {
+        let pod = fixture.pod(state.clone(), last_state.clone());
+        let seen = fixture.observed(&fixture.deployment(rolling()), &[pod]);
+        assert_eq!(seen.stuck.as_deref(), expected, "{state} {last_state}");
+    }
+}
+
+#[test]
+fn a_pod_that_fails_is_no_stuck_rollout_where_it_is_not_one_of_the_newest_template() {
+    let mut fixture = Fixture::new();
+    let crashed = fixture.pod(held_back(), ended(1, "Error", "no matter"));
+    let crashes = std::slice::from_ref(&crashed);
+    let mut complete = rolling();
+    complete["conditions"][0]["reason"] = json!("NewReplicaSetAvailable");
+    let complete = fixture.deployment(complete);
+    assert_eq!(fixture.observed(&complete, crashes).stuck, None);
+    let mut first_end = crashed.clone();
+    first_end
+        .status
+        .as_mut()
+        .unwrap()
+        .container_statuses
+        .as_mut()
+        .unwrap()[0] = serde_json::from_value(json!({
+        "name": "ranker", "image": "r", "imageID": "", "ready": false, "restartCount": 0,
+        "state": ended(1, "Error", "once")
+    }))
+    .unwrap();
+    let rolls = fixture.deployment(rolling());
+    assert_eq!(fixture.observed(&rolls, &[first_end]).stuck, None);
+    let mut leaving = crashed.clone();
+    leaving.metadata.deletion_timestamp =
+        serde_json::from_value(json!("2026-03-01T10:00:00Z")).unwrap();
+    assert_eq!(fixture.observed(&rolls, &[leaving]).stuck, None);
+    // More memory for the same version: the template that is stuck is no longer the wanted one, and
+    // its pods are not those of the next.
+    let late = fixture.deployment(stuck());
+    fixture.spec.serving.resources =
+        serde_json::from_value(json!({"limits": {"memory": "1Gi"}})).unwrap();
+    assert_eq!(fixture.observed(&late, crashes).stuck, None);
+    let next = fixture.deployment(rolling());
+    assert_eq!(fixture.observed(&next, crashes).stuck, None);
 }

@@ -12,6 +12,7 @@ mod script;
 use std::sync::Arc;
 
 use http::StatusCode;
+use kube::runtime::controller::Action;
 use script::Script;
 use searchop_api::RankingModel;
 use searchop_contract::Digest;
@@ -101,14 +102,18 @@ fn list() -> (StatusCode, Value) {
 
 /// The three looks around a model that has a run; they go out at once and may come in any order.
 fn looks(script: &mut Script, job: (StatusCode, Value)) {
-    let found = job.0 == StatusCode::OK;
+    let next = match job.0 {
+        StatusCode::OK => Some(PODS),
+        StatusCode::NOT_FOUND => Some(JOBS),
+        _ => None,
+    };
     script.any_order([
         ("GET", JOB, job),
         ("GET", DEPLOYMENT, failure(404, "NotFound")),
         ("GET", SCHEDULES, list()),
     ]);
-    if found {
-        script.expect("GET", PODS, |_| list());
+    if let Some(next) = next {
+        script.expect("GET", next, |_| list());
     }
 }
 
@@ -261,10 +266,106 @@ async fn a_job_that_exists_already_is_ours_or_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_run_waits_until_the_trainer_of_the_one_before_is_gone() {
+    let mut running = serde_json::to_value(with_a_run().await).unwrap();
+    running["status"]["run"]["version"] = json!(2);
+    running["status"]["history"] = json!([{
+        "version": 1, "trigger": "SpecChange", "outcome": "Superseded", "completionTime": "2026-03-01T09:00:00Z"
+    }]);
+    let running: RankingModel = serde_json::from_value(running).unwrap();
+    let first = json!({
+        "apiVersion": "batch/v1", "kind": "Job",
+        "metadata": {
+            "name": "products-train-v1", "namespace": "shop", "uid": "job-1",
+            "labels": {"searchop.io/model-uid": "uid-1", "searchop.io/version": "1"}
+        },
+        "spec": {"template": {"spec": {"containers": []}}}
+    });
+    let mut leaving = first.clone();
+    leaving["metadata"]["deletionTimestamp"] = json!("2026-03-01T10:00:00Z");
+    let jobs = |items: Value| {
+        let list =
+            json!({"kind": "JobList", "apiVersion": "batch/v1", "metadata": {}, "items": items});
+        move |_: &Value| (StatusCode::OK, list.clone())
+    };
+    let second = "/apis/batch/v1/namespaces/shop/jobs/products-train-v2";
+    let looks = |script: &mut Script, found: Value| {
+        let model = serde_json::to_value(&running).unwrap();
+        script.expect("GET", MODEL, move |_| (StatusCode::OK, model.clone()));
+        script.any_order([
+            ("GET", second, failure(404, "NotFound")),
+            ("GET", DEPLOYMENT, failure(404, "NotFound")),
+            ("GET", SCHEDULES, list()),
+        ]);
+        script.expect("GET", JOBS, jobs(found));
+    };
+    let waits = |script: &mut Script| {
+        script.expect("PUT", STATUS, |body| {
+            let text = body["status"]["conditions"].to_string();
+            assert!(
+                text.contains("until the Job \\\"products-train-v1\\\" is gone"),
+                "{text}"
+            );
+            written(body)
+        });
+        script.events(EVENTS);
+    };
+
+    let mut script = Script::default();
+    looks(&mut script, json!([first]));
+    script.expect("GET", JOBS, jobs(json!([first])));
+    script.expect("DELETE", JOB, move |body| {
+        assert_eq!(body["propagationPolicy"], "Foreground");
+        assert_eq!(body["preconditions"]["uid"], "job-1");
+        (StatusCode::OK, first.clone())
+    });
+    script.expect("GET", JOBS, jobs(json!([leaving])));
+    waits(&mut script);
+    let again = model::reconcile(context(&script), running.clone())
+        .await
+        .unwrap();
+    script.finish();
+    assert_eq!(again, Action::requeue(std::time::Duration::from_secs(10)));
+
+    let mut script = Script::default();
+    looks(&mut script, json!([leaving]));
+    script.expect("GET", JOBS, jobs(json!([leaving])));
+    script.expect("GET", JOBS, jobs(json!([leaving])));
+    waits(&mut script);
+    model::reconcile(context(&script), running.clone())
+        .await
+        .unwrap();
+    script.finish();
+
+    let mut script = Script::default();
+    looks(&mut script, json!([]));
+    script.expect("GET", JOBS, jobs(json!([])));
+    script.expect("POST", JOBS, |body| {
+        assert_eq!(body["metadata"]["name"], "products-train-v2");
+        created(body)
+    });
+    script.expect("GET", JOBS, jobs(json!([])));
+    model::reconcile(context(&script), running.clone())
+        .await
+        .unwrap();
+    script.finish();
+}
+
+#[tokio::test]
 async fn a_deployment_is_applied_without_replicas_and_then_scaled_once() {
+    comes_to_its_size(None, 2).await;
+}
+
+#[tokio::test]
+async fn a_deployment_that_was_deleted_comes_back_at_its_size() {
+    comes_to_its_size(Some(5), 5).await;
+}
+
+async fn comes_to_its_size(before: Option<i32>, expected: i32) {
     let digest = Digest::of(b"v1");
     let mut serving = model();
     serving.status = serde_json::from_value(served_status(&digest)).unwrap();
+    serving.status.as_mut().unwrap().replicas = before;
     // What follows from facts is not the subject here, so it starts nothing; it serves.
     serving.spec.suspend = true;
     let mut script = Script::default();
@@ -283,9 +384,9 @@ async fn a_deployment_is_applied_without_replicas_and_then_scaled_once() {
         stored["spec"]["replicas"] = json!(1);
         created(&stored)
     });
-    script.expect("PATCH", SCALE, |body| {
+    script.expect("PATCH", SCALE, move |body| {
         assert_eq!(body["kind"], "Scale");
-        assert_eq!(body["spec"], json!({"replicas": 2}));
+        assert_eq!(body["spec"], json!({"replicas": expected}));
         (
             StatusCode::OK,
             json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {}}),
@@ -295,7 +396,10 @@ async fn a_deployment_is_applied_without_replicas_and_then_scaled_once() {
     script.expect("PATCH", HPA, created);
     script.expect("GET", PDB, |_| failure(404, "NotFound"));
     script.expect("PATCH", PDB, created);
-    script.expect("PUT", STATUS, written);
+    script.expect("PUT", STATUS, move |body| {
+        assert_eq!(body["status"]["replicas"], before.unwrap_or(0));
+        written(body)
+    });
     script.events(EVENTS);
     model::reconcile(context(&script), serving).await.unwrap();
     script.finish();

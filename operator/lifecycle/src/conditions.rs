@@ -226,6 +226,7 @@ impl View<'_> {
         };
         let waiting = match &self.seen.job {
             Some(ObservedJob::Active { waiting: Some(why) }) => format!(": {why}"),
+            Some(ObservedJob::Blocked { by }) => format!(": waits until the Job {by:?} is gone"),
             _ => String::new(),
         };
         (reason.to_owned(), doing + &waiting)

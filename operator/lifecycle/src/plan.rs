@@ -35,6 +35,9 @@ pub struct Observed {
 /// State of the Job that carries a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ObservedJob {
+    /// Not created, since the trainer of another Job of this model may still work. Two at a time
+    /// would prune what the other publishes.
+    Blocked { by: String },
     /// Created, not ended. `waiting` says why no pod runs, where that is known.
     Active { waiting: Option<String> },
     /// Ended with a readable report.
@@ -60,7 +63,7 @@ pub struct ObservedServing {
     pub stuck: Option<String>,
     /// Pods that are ready, of whatever template.
     pub ready_pods: i32,
-    /// Pods in all.
+    /// Pods in all; as many as there were, while what runs them is about to come back.
     pub pods: i32,
 }
 
@@ -161,6 +164,7 @@ fn actions(seen: &Observed) -> Vec<Action> {
     let target = run::rolling_out(status, on).or_else(|| run::left_standing(status, on));
     if let Some(run) = run::live(status)
         && run::measured(run).is_none()
+        && !matches!(seen.job, Some(ObservedJob::Blocked { .. }))
     {
         actions.extend(job_request(status, run).map(|request| Action::StartRun(Box::new(request))));
     }

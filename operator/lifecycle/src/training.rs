@@ -14,7 +14,7 @@ pub const MAX_ATTEMPTS: i32 = 2;
 
 pub(crate) fn read_job(seen: &Observed, run: &Run) -> Option<Step> {
     match seen.job.as_ref()? {
-        ObservedJob::Active { .. } => None,
+        ObservedJob::Blocked { .. } | ObservedJob::Active { .. } => None,
         ObservedJob::Reported(report) if i64::from(report.version) != i64::from(run.version) => {
             let message = format!("the report speaks of version {}", report.version);
             Some(start_over(seen, run, &message))

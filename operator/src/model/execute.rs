@@ -7,9 +7,12 @@ use kube::ResourceExt;
 use searchop_api::{AutoscalingMode, RankingModel, Serving};
 use searchop_contract::labels;
 use searchop_lifecycle::{Action, JobRequest};
-use serde_json::Value;
 
-use super::{job_state::is_finished, observe::World, serving_state::images};
+use super::{
+    job_state::is_finished,
+    observe::World,
+    serving_state::{has_owner_of_replicas, images},
+};
 use crate::{
     build::{self, Owner, ServedDigests},
     runtime::{Context, Error, calls::already_exists, reconciler::is_being_deleted},
@@ -101,7 +104,7 @@ impl Scene<'_> {
     async fn cancel_run(&self, version: i32) -> Result<(), Error> {
         for job in self.jobs().await? {
             if version_of(&job) == Some(version) && !is_finished(&job) {
-                self.context.calls.delete(&job).await?;
+                self.context.calls.delete_after_its_children(&job).await?;
             }
         }
         Ok(())
@@ -110,7 +113,7 @@ impl Scene<'_> {
     async fn retain_jobs(&self, versions: &[i32]) -> Result<(), Error> {
         for job in self.jobs().await? {
             if version_of(&job).is_none_or(|version| !versions.contains(&version)) {
-                self.context.calls.delete(&job).await?;
+                self.context.calls.delete_after_its_children(&job).await?;
             }
         }
         Ok(())
@@ -185,23 +188,10 @@ fn replicas_to_write(
             let current = deployment.spec.as_ref().and_then(|spec| spec.replicas);
             (current != Some(serving.replicas)).then_some(serving.replicas)
         }
-        _ if has_owner(deployment) => None,
+        _ if has_owner_of_replicas(deployment) => None,
         AutoscalingMode::External => Some(serving.replicas.max(known)),
         AutoscalingMode::HPA => Some(known.min(bounds.max_replicas).max(bounds.min_replicas)),
     }
-}
-
-fn has_owner(deployment: &Deployment) -> bool {
-    let managers = deployment.metadata.managed_fields.iter().flatten();
-    managers
-        .filter_map(|entry| entry.fields_v1.as_ref())
-        .any(|fields| {
-            fields
-                .0
-                .get("f:spec")
-                .and_then(|spec| spec.get("f:replicas"))
-                .is_some_and(Value::is_object)
-        })
 }
 
 #[cfg(test)]

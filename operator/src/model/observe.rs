@@ -2,13 +2,14 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::Deployment, batch::v1::Job, core::v1::Pod};
+use kube::ResourceExt;
 use searchop_api::{RankingModel, RetrainSchedule, Run};
 use searchop_contract::labels;
-use searchop_lifecycle::{JobRequest, Observed, job_name};
+use searchop_lifecycle::{JobRequest, Observed, ObservedJob, job_name};
 
 use super::{job_state, serving_state};
 use crate::{
-    build::{Images, Owner, ranker_name, ranker_selector, ranker_url},
+    build::{Images, Owner, model_selector, ranker_name, ranker_selector, ranker_url},
     runtime::{Calls, Error},
 };
 
@@ -17,6 +18,9 @@ use crate::{
 pub struct World {
     pub job: Option<Job>,
     pub job_pods: Vec<Pod>,
+    /// Name of another Job of this model that has not ended, or is not gone, yet. Only looked up
+    /// while the run under way has no Job.
+    pub predecessor: Option<String>,
     pub deployment: Option<Deployment>,
     /// Only looked up while a rollout is under way, to see whether it got stuck and why.
     pub ranker_pods: Vec<Pod>,
@@ -25,32 +29,35 @@ pub struct World {
 
 /// Looks.
 pub async fn observe(calls: &Calls, owner: &Owner, model: &RankingModel) -> Result<World, Error> {
-    let ((job, job_pods), (deployment, ranker_pods), next_retrain) = tokio::try_join!(
+    let (run_job, (deployment, ranker_pods), next_retrain) = tokio::try_join!(
         run_job(calls, owner, model),
         ranker(calls, owner),
         next_retrain(calls, owner)
     )?;
     Ok(World {
-        job,
-        job_pods,
         deployment,
         ranker_pods,
         next_retrain,
+        ..run_job
     })
 }
 
-async fn run_job(
-    calls: &Calls,
-    owner: &Owner,
-    model: &RankingModel,
-) -> Result<(Option<Job>, Vec<Pod>), Error> {
+/// The part of the world that is about Jobs.
+async fn run_job(calls: &Calls, owner: &Owner, model: &RankingModel) -> Result<World, Error> {
     let Some(run) = model.status.as_ref().and_then(|status| status.run.as_ref()) else {
-        return Ok((None, Vec::new()));
+        return Ok(World::default());
     };
     let name = job_name(&owner.name, &request_of(run));
     let job: Option<Job> = calls.get(&owner.namespace, &name).await?;
     let Some(job) = job.filter(|job| owner.owns(&job.metadata)) else {
-        return Ok((None, Vec::new()));
+        let under_way = run.outcome.is_none();
+        return Ok(World {
+            predecessor: match under_way {
+                true => predecessor(calls, owner, &name).await?,
+                false => None,
+            },
+            ..World::default()
+        });
     };
     let selector = format!(
         "batch.kubernetes.io/job-name={name},{}={}",
@@ -58,7 +65,24 @@ async fn run_job(
         owner.uid
     );
     let pods = calls.list::<Pod>(&owner.namespace, &selector).await?;
-    Ok((Some(job), pods))
+    Ok(World {
+        job: Some(job),
+        job_pods: pods,
+        ..World::default()
+    })
+}
+
+/// A Job that is deleted after its pods counts until it is gone.
+async fn predecessor(calls: &Calls, owner: &Owner, name: &str) -> Result<Option<String>, Error> {
+    let jobs: Vec<Job> = calls.list(&owner.namespace, &model_selector(owner)).await?;
+    let mut unfinished: Vec<String> = jobs
+        .iter()
+        .filter(|job| owner.owns(&job.metadata) && !job_state::is_finished(job))
+        .map(ResourceExt::name_any)
+        .filter(|found| found != name)
+        .collect();
+    unfinished.sort();
+    Ok(unfinished.into_iter().next())
 }
 
 /// Enough of a request to know its Job by name.
@@ -123,11 +147,20 @@ impl Viewpoint<'_> {
             let version = status.run.as_ref().map_or(0, |run| run.version);
             job_state::observed(job, &world.job_pods, version)
         });
+        let job = job.or_else(|| {
+            let by = world.predecessor.clone()?;
+            Some(ObservedJob::Blocked { by })
+        });
         let wanted = serving_state::Wanted {
             owner,
             spec: &model.spec,
             images,
         };
+        let deployment = world.deployment.as_ref();
+        let mut serving = serving_state::observed(deployment, &world.ranker_pods, &wanted);
+        if !serving_state::is_at_its_size(deployment, model.spec.serving.autoscaling.mode) {
+            serving.pods = serving.pods.max(status.replicas.unwrap_or(0));
+        }
         Observed {
             name: owner.name.clone(),
             generation: model.metadata.generation.unwrap_or_default(),
@@ -136,11 +169,7 @@ impl Viewpoint<'_> {
                 .and_then(|found| found.get(labels::RETRAIN_REQUESTED))
                 .cloned(),
             job,
-            serving: serving_state::observed(
-                world.deployment.as_ref(),
-                &world.ranker_pods,
-                &wanted,
-            ),
+            serving,
             next_retrain: world.next_retrain,
             url: Some(ranker_url(&owner.name, &owner.namespace)),
             selector: Some(ranker_selector(owner)),

@@ -110,7 +110,10 @@ async fn act(
         store(context, model.clone(), status, &notes).await?;
     }
     done?;
-    let training = matches!(seen.job, Some(ObservedJob::Active { .. }));
+    let training = matches!(
+        seen.job,
+        Some(ObservedJob::Active { .. } | ObservedJob::Blocked { .. })
+    );
     let rolling_out = world.deployment.as_ref().is_some_and(is_rolling_out);
     let pause = pause(planned.wake_at, seen.now);
     Ok(Action::requeue(if training || rolling_out {

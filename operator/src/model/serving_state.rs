@@ -5,9 +5,10 @@ use k8s_openapi::api::{
     core::v1::{Container, ContainerStateTerminated, ContainerStatus, Pod},
 };
 use kube::ResourceExt;
-use searchop_api::RankingModelSpec;
+use searchop_api::{AutoscalingMode, RankingModelSpec};
 use searchop_contract::names;
 use searchop_lifecycle::ObservedServing;
+use serde_json::Value;
 
 use super::job_state::waiting;
 use crate::{
@@ -85,6 +86,30 @@ pub fn observed(
         pods: status.replicas.unwrap_or(0),
         target: target.map(|target| (target.digest, target.tables_digest)),
     }
+}
+
+/// Somebody wrote the number of pods; what the server filled in belongs to no manager.
+pub fn has_owner_of_replicas(deployment: &Deployment) -> bool {
+    let managers = deployment.metadata.managed_fields.iter().flatten();
+    managers
+        .filter_map(|entry| entry.fields_v1.as_ref())
+        .any(|fields| {
+            fields
+                .0
+                .get("f:spec")
+                .and_then(|spec| spec.get("f:replicas"))
+                .is_some_and(Value::is_object)
+        })
+}
+
+/// Whether the pods that there are tell how many there should be. They do not while the Deployment
+/// is gone or going, or is back without its size: then what was known before is what it comes back
+/// with.
+pub fn is_at_its_size(deployment: Option<&Deployment>, mode: AutoscalingMode) -> bool {
+    deployment.is_some_and(|deployment| {
+        let sized = mode == AutoscalingMode::Fixed || has_owner_of_replicas(deployment);
+        sized && !is_being_deleted(deployment)
+    })
 }
 
 /// What the Deployment's template names; `None` where it cannot be read.

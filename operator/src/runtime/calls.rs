@@ -199,9 +199,23 @@ impl Calls {
 
     /// Deletes exactly this object, not a later one of the same name. Gone already is success.
     pub async fn delete<K: Namespaced>(&self, object: &K) -> Result<(), Error> {
+        self.delete_with(object, DeleteParams::background()).await
+    }
+
+    /// Likewise, but the object stays until everything that it owns is gone, so that whoever sees
+    /// it knows that its pods may still work.
+    pub async fn delete_after_its_children<K: Namespaced>(&self, object: &K) -> Result<(), Error> {
+        self.delete_with(object, DeleteParams::foreground()).await
+    }
+
+    async fn delete_with<K: Namespaced>(
+        &self,
+        object: &K,
+        parameters: DeleteParams,
+    ) -> Result<(), Error> {
         let (namespace, name) = place(object);
         let api = self.api::<K>(namespace);
-        let parameters = DeleteParams::background().preconditions(Preconditions {
+        let parameters = parameters.preconditions(Preconditions {
             uid: object.meta().uid.clone(),
             resource_version: None,
         });

@@ -257,7 +257,12 @@ fn a_spec_that_changes_during_a_run_supersedes_it() {
     insta::assert_snapshot!("superseded", render(&world.pass()));
     world.pass();
     insta::assert_snapshot!("after_superseded", render(&world.pass()));
+    insta::assert_snapshot!("predecessor_leaves", render(&world.pass()));
+    assert!(world.active_jobs().is_empty());
+    world.finish_leaving();
+    world.pass();
     assert_eq!(world.active_jobs(), ["products-train-v2"]);
+    assert_eq!(world.started, 2);
 }
 
 #[test]

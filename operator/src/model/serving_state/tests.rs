@@ -266,3 +266,31 @@ fn a_pod_that_fails_is_no_stuck_rollout_where_it_is_not_one_of_the_newest_templa
     let next = fixture.deployment(rolling());
     assert_eq!(fixture.observed(&next, crashes).stuck, None);
 }
+
+#[test]
+fn pods_are_counted_only_where_the_deployment_is_at_its_size() {
+    use AutoscalingMode::{External, Fixed, HPA};
+    let deployment = |scaled: bool, leaving: bool| -> Deployment {
+        let fields = if scaled {
+            json!({"f:replicas": {}})
+        } else {
+            json!({"f:template": {}})
+        };
+        serde_json::from_value(json!({"metadata": {
+            "deletionTimestamp": leaving.then_some("2026-03-01T10:00:00Z"),
+            "managedFields": [{"manager": "m", "operation": "Apply", "fieldsV1": {"f:spec": fields}}]
+        }}))
+        .unwrap()
+    };
+    let table = [
+        (None, [false, false, false]),
+        (Some(deployment(true, false)), [true, true, true]),
+        (Some(deployment(true, true)), [false, false, false]),
+        // Applied again, and not yet scaled.
+        (Some(deployment(false, false)), [false, false, true]),
+    ];
+    for (deployment, expected) in table {
+        let counted = [HPA, External, Fixed].map(|mode| is_at_its_size(deployment.as_ref(), mode));
+        assert_eq!(counted, expected, "{deployment:?}");
+    }
+}

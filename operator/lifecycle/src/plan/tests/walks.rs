@@ -20,6 +20,7 @@ enum Event {
     SettlePods,
     JamPods,
     PodsGone,
+    JobsGone,
     Leaves(i32),
     Gates(usize),
     Memory(&'static str),
@@ -53,6 +54,7 @@ fn event() -> impl Strategy<Value = Event> {
         5 => Just(Event::SettlePods),
         1 => Just(Event::JamPods),
         1 => Just(Event::PodsGone),
+        3 => Just(Event::JobsGone),
         1 => prop_oneof![Just(31), Just(15), Just(7)].prop_map(Event::Leaves),
         1 => (0_usize..4).prop_map(Event::Gates),
         1 => prop_oneof![Just("512Mi"), Just("1Gi")].prop_map(Event::Memory),
@@ -94,6 +96,7 @@ fn happen(world: &mut World, event: Event) {
         Event::EndJob(end) => world.end_job(end),
         Event::SettlePods => world.settle_pods(),
         Event::JamPods => world.jam_pods("pod products-1 is not ready"),
+        Event::JobsGone => world.finish_leaving(),
         Event::PodsGone => world.seen.serving = Default::default(),
         Event::Leaves(leaves) => {
             let spec = edited(

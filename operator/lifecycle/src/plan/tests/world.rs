@@ -1,7 +1,7 @@
 //! A small model of what a plan acts on: Jobs, pods and the stored status. It checks at each pass
 //! what must hold at every moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use searchop_api::{Outcome, RankingModelSpec, conditions};
 use searchop_contract::FailureReason;
@@ -29,6 +29,8 @@ pub struct World {
     /// As the next pass sees it; `status` is the stored one.
     pub seen: Observed,
     jobs: BTreeMap<String, (JobRequest, Option<ObservedJob>)>,
+    /// Jobs that were deleted, but whose pods still work.
+    leaving: BTreeSet<String>,
     /// Why no pod of an active Job runs.
     pub waiting: Option<String>,
     /// Jobs that were ever made and train.
@@ -40,6 +42,7 @@ impl World {
         Self {
             seen: fresh(spec),
             jobs: BTreeMap::new(),
+            leaving: BTreeSet::new(),
             waiting: None,
             started: 0,
         }
@@ -75,11 +78,14 @@ impl World {
     fn observe(&mut self) {
         let status = &self.seen.status;
         let name = status.run.as_ref().map(|run| run_job_name("products", run));
-        self.seen.job = name.and_then(|name| self.jobs.get(&name)).map(|(_, end)| {
+        let own = name.and_then(|name| self.jobs.get(&name)).map(|(_, end)| {
             end.clone().unwrap_or(ObservedJob::Active {
                 waiting: self.waiting.clone(),
             })
         });
+        let at_work = self.at_work().into_iter().next();
+        let blocked = at_work.filter(|_| run::live(status).is_some());
+        self.seen.job = own.or(blocked.map(|by| ObservedJob::Blocked { by: by.to_owned() }));
     }
 
     fn check(&self, plan: &Plan) {
@@ -169,12 +175,14 @@ impl World {
                     self.started += usize::from(request.evaluation == 0);
                     self.jobs.insert(name, ((**request).clone(), None));
                 }
-                let live = self.jobs.values().filter(|(_, end)| end.is_none()).count();
-                assert!(live <= 1, "two live Jobs: {:?}", self.active_jobs());
+                let at_work = self.at_work();
+                assert!(at_work.len() <= 1, "two live Jobs: {at_work:?}");
             }
             Action::CancelRun { version } => {
-                self.jobs
-                    .retain(|_, (request, end)| request.version != *version || end.is_some());
+                let given_up = self.jobs.extract_if(.., |_, (request, end)| {
+                    request.version == *version && end.is_none()
+                });
+                self.leaving.extend(given_up.map(|(name, _)| name));
             }
             Action::RetainJobs { versions } => self
                 .jobs
@@ -194,13 +202,19 @@ impl World {
         }
     }
 
+    /// The pods of deleted Jobs end.
+    pub fn finish_leaving(&mut self) {
+        self.leaving.clear();
+    }
+
     /// Passes until nothing changes any more.
     pub fn settle_facts(&mut self) {
         for _ in 0..30 {
+            self.finish_leaving();
             let before = self.seen.clone();
             let jobs = self.jobs.clone();
             self.pass();
-            if before == self.seen && jobs.len() == self.jobs.len() {
+            if before == self.seen && jobs.len() == self.jobs.len() && self.leaving.is_empty() {
                 return;
             }
         }
@@ -292,6 +306,12 @@ impl World {
             .filter(|(_, (_, end))| end.is_none())
             .map(|(name, _)| &**name)
             .collect()
+    }
+
+    /// Jobs whose pods may still work.
+    fn at_work(&self) -> Vec<&str> {
+        let leaving = self.leaving.iter().map(|name| &**name);
+        self.active_jobs().into_iter().chain(leaving).collect()
     }
 
     pub fn last_outcome(&self) -> Option<Outcome> {

@@ -345,6 +345,15 @@ async fn a_run_waits_until_the_trainer_of_the_one_before_is_gone() {
         created(body)
     });
     script.expect("GET", JOBS, jobs(json!([])));
+    script.expect("PUT", STATUS, |body| {
+        let text = body["status"]["conditions"].to_string();
+        assert!(
+            text.contains("training v2") && !text.contains("is gone"),
+            "{text}"
+        );
+        written(body)
+    });
+    script.events(EVENTS);
     model::reconcile(context(&script), running.clone())
         .await
         .unwrap();

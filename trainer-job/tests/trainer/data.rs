@@ -777,6 +777,30 @@ fn parquet_is_read_as_other_programs_write_it() {
             4,
         ),
         (
+            "small integers",
+            with(
+                text("timestamp", 1),
+                vec![
+                    number("object_id", 5).cast(&DataType::UInt16).unwrap(),
+                    number("position", 6).cast(&DataType::UInt8).unwrap(),
+                ],
+            ),
+            0,
+        ),
+        (
+            "decimals",
+            with(
+                text("timestamp", 1),
+                vec![
+                    number("object_id", 5),
+                    number("position", 6)
+                        .cast(&DataType::Decimal(10, 2))
+                        .unwrap(),
+                ],
+            ),
+            0,
+        ),
+        (
             "names with dots",
             with(
                 text("timestamp", 1),

@@ -148,11 +148,19 @@ fn descend<'s>(dtype: &'s ArrowDataType, path: &str) -> Option<&'s ArrowDataType
 fn is_read(dtype: &ArrowDataType) -> bool {
     use ArrowDataType as T;
     match dtype {
-        T::Null | T::Boolean | T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::UInt32 | T::UInt64 => {
-            true
-        }
-        T::Float32
+        T::Null
+        | T::Boolean
+        | T::Int8
+        | T::Int16
+        | T::Int32
+        | T::Int64
+        | T::UInt8
+        | T::UInt16
+        | T::UInt32
+        | T::UInt64
+        | T::Float32
         | T::Float64
+        | T::Decimal(..)
         | T::Timestamp(..)
         | T::Date32
         | T::Utf8
@@ -215,7 +223,7 @@ impl Values {
             DataType::Null => Self::Missing,
             DataType::String => Self::Text(series.str()?.clone()),
             DataType::Boolean => Self::Boolean(series.bool()?.clone()),
-            DataType::Float32 | DataType::Float64 => {
+            DataType::Float32 | DataType::Float64 | DataType::Decimal(..) => {
                 Self::Decimal(series.cast(&DataType::Float64)?.f64()?.clone())
             }
             DataType::Date => {

@@ -30,6 +30,8 @@ pub struct Scored {
     pub score: f64,
     /// Whether the tables know the item.
     pub known: bool,
+    /// Whether no piece of it is left; `false` where that is not known.
+    pub sold_out: bool,
 }
 
 impl Bundle {
@@ -71,14 +73,15 @@ impl Bundle {
         let mut row = Vec::with_capacity(features().len());
         let score = |(index, candidate): (usize, &Candidate)| {
             row.clear();
-            let known = rows.push(candidate, &mut row);
+            let seen = rows.push(candidate, &mut row);
             for (count, value) in missing.iter_mut().zip(&row) {
                 *count += u64::from(value.is_nan());
             }
             Scored {
                 index,
                 score: self.model.forest.score(&row),
-                known,
+                known: seen.known,
+                sold_out: seen.sold_out,
             }
         };
         let mut scored: Vec<Scored> = candidates.iter().enumerate().map(score).collect();
@@ -116,6 +119,12 @@ struct Rows<'a> {
     time: i64,
 }
 
+/// What a row does not say about its candidate.
+struct Seen {
+    known: bool,
+    sold_out: bool,
+}
+
 impl<'a> Rows<'a> {
     fn new(tables: &'a Tables, query: &str, time: i64) -> Self {
         let query = tables.context().query(query);
@@ -127,13 +136,13 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Appends the candidate's row; returns whether the tables know the item.
-    fn push(&self, candidate: &Candidate, row: &mut Vec<f32>) -> bool {
-        let item = self.tables.item(&candidate.id);
+    /// Appends the candidate's row.
+    fn push(&self, candidate: &Candidate, row: &mut Vec<f32>) -> Seen {
+        let item = self.tables.item(candidate.id);
         let fields = match item {
             Some(item) if candidate.fields.is_empty() => Cow::Borrowed(&item.fields),
             Some(item) => Cow::Owned(candidate.fields.or(&item.fields)),
-            None => Cow::Borrowed(&candidate.fields),
+            None => Cow::Borrowed(candidate.fields),
         };
         let text = match item {
             Some(item) if fields.same_text(&item.fields) => Cow::Borrowed(&item.text),
@@ -143,11 +152,18 @@ impl<'a> Rows<'a> {
             text: &text,
             fields: &fields,
             item_history: item.map(|item| &item.history),
-            query_item: self.query_items.and_then(|items| items.get(&candidate.id)),
+            query_item: self.query_items.and_then(|items| items.get(candidate.id)),
             time: self.time,
         };
+        let start = row.len();
         self.tables.context().row(&self.query, &input, row);
-        item.is_some()
+        for (column, value) in candidate.values {
+            row[start + column] = *value;
+        }
+        Seen {
+            known: item.is_some(),
+            sold_out: fields.stock.is_some_and(|pieces| pieces <= 0.0),
+        }
     }
 
     fn analyse(&self, fields: &ItemFields) -> AnalysedText {
@@ -202,8 +218,8 @@ fn verify_features(tables: &Tables, golden: &GoldenRow, time: i64) -> Result<(),
         return Err(format!("item {:?} is not in the tables", golden.item));
     }
     let candidate = Candidate {
-        id: golden.item.clone(),
-        fields: ItemFields::default(),
+        id: &golden.item,
+        ..Candidate::default()
     };
     let rows = features_of(
         tables,

@@ -98,11 +98,37 @@ mod single {
     }
 }
 
-/// An item to be ranked: its id and what the request says about it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Candidate {
-    pub id: String,
-    pub fields: ItemFields,
+/// An item to be ranked: its id and what the request says about it. The default has no id and says
+/// nothing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Candidate<'a> {
+    pub id: &'a str,
+    pub fields: &'a ItemFields,
+    /// Columns of [`crate::features::features`] whose value is given instead of computed; NaN for a
+    /// missing one.
+    pub values: &'a [(usize, f32)],
+}
+
+static NO_FIELDS: ItemFields = ItemFields {
+    title: None,
+    description: None,
+    brand: None,
+    category: None,
+    price: None,
+    rating: None,
+    rating_count: None,
+    stock: None,
+    added_time: None,
+};
+
+impl Default for Candidate<'_> {
+    fn default() -> Self {
+        Self {
+            id: "",
+            fields: &NO_FIELDS,
+            values: &[],
+        }
+    }
 }
 
 #[cfg(test)]

@@ -72,6 +72,11 @@ pub fn feature_names() -> Vec<String> {
         .collect()
 }
 
+/// The column of [`features`] with this name.
+pub fn column(name: &str) -> Option<usize> {
+    ECOMMERCE.iter().position(|feature| feature.name == name)
+}
+
 const fn feature(
     name: &'static str,
     unit: &'static str,

@@ -4,6 +4,7 @@ use searchop_contract::{Digest, FileEntry, ModelManifest, names};
 use searchop_model::{
     artifact::{Golden, read_model, verify_artifact, write_artifact, write_file},
     bundle::Bundle,
+    features,
     item::{Candidate, ItemFields},
 };
 
@@ -26,9 +27,9 @@ fn refusal(shop: &Artifacts) -> String {
     open(shop).err().unwrap_or_else(|| "accepted".to_owned())
 }
 
-fn candidate(id: &str) -> Candidate {
+fn candidate(id: &str) -> Candidate<'_> {
     Candidate {
-        id: id.to_owned(),
+        id,
         ..Candidate::default()
     }
 }
@@ -40,7 +41,7 @@ fn a_published_model_ranks_by_ids_and_by_fields() {
     let scored = bundle.rank("Running  Shoes", NOW, &ids);
     let order: Vec<&str> = scored
         .iter()
-        .map(|scored| ids[scored.index].id.as_str())
+        .map(|scored| ids[scored.index].id)
         .collect();
     assert_eq!(order, ["shoe", "sock", "kettle", "unknown"]);
     assert_eq!(scored[0].score, 1.5 + -0.1 + 0.7);
@@ -55,8 +56,8 @@ fn a_published_model_ranks_by_ids_and_by_fields() {
     let renamed = [
         candidate("sock"),
         Candidate {
-            id: "kettle".into(),
-            fields: fields.clone(),
+            fields: &fields,
+            ..candidate("kettle")
         },
     ];
     assert_eq!(bundle.rank("running shoes", NOW, &renamed)[0].index, 1);
@@ -64,8 +65,8 @@ fn a_published_model_ranks_by_ids_and_by_fields() {
     let fresh = [
         candidate("sock"),
         Candidate {
-            id: "fresh".into(),
-            fields,
+            fields: &fields,
+            ..candidate("fresh")
         },
     ];
     assert_eq!(bundle.rank("running shoes", NOW, &fresh)[0].index, 1);
@@ -75,9 +76,8 @@ fn a_published_model_ranks_by_ids_and_by_fields() {
 #[test]
 fn equal_scores_keep_the_order_of_the_request_and_no_candidate_changes_another() {
     let bundle = open(&Artifacts::write()).unwrap();
-    let same: Vec<Candidate> = (0..50)
-        .map(|index| candidate(&format!("x{index}")))
-        .collect();
+    let ids: Vec<String> = (0..50).map(|index| format!("x{index}")).collect();
+    let same: Vec<Candidate> = ids.iter().map(|id| candidate(id)).collect();
     let order: Vec<usize> = bundle
         .rank("tent", NOW, &same)
         .iter()
@@ -96,6 +96,39 @@ fn equal_scores_keep_the_order_of_the_request_and_no_candidate_changes_another()
 }
 
 #[test]
+fn given_values_and_fields_win_over_what_would_be_computed() {
+    let bundle = open(&Artifacts::write()).unwrap();
+    let price = features::column("price_log").unwrap();
+    let values = [(price, 9.0), (features::column("rating").unwrap(), f32::NAN)];
+    let sold_out = ItemFields {
+        stock: Some(0.0),
+        ..ItemFields::default()
+    };
+    let candidates = [
+        candidate("shoe"),
+        Candidate {
+            values: &values,
+            ..candidate("shoe")
+        },
+        Candidate {
+            fields: &sold_out,
+            ..candidate("shoe")
+        },
+    ];
+    let rows = bundle.features_of("shoes", NOW, &candidates);
+    for (column, value) in rows[0].iter().enumerate() {
+        match values.iter().find(|(given, _)| *given == column) {
+            Some((_, given)) => assert_eq!(rows[1][column].to_bits(), given.to_bits()),
+            None => assert_eq!(rows[1][column].to_bits(), value.to_bits()),
+        }
+    }
+    let mut scored = bundle.rank("shoes", NOW, &candidates);
+    scored.sort_by_key(|scored| scored.index);
+    let sold_out: Vec<bool> = scored.iter().map(|scored| scored.sold_out).collect();
+    assert_eq!(sold_out, [false, false, true]);
+}
+
+#[test]
 fn fields_equal_to_the_tables_give_the_tables_row() {
     let bundle = open(&Artifacts::write()).unwrap();
     let fields = bundle.tables.item("shoe").unwrap().fields.clone();
@@ -105,8 +138,8 @@ fn fields_equal_to_the_tables_give_the_tables_row() {
         &[
             candidate("shoe"),
             Candidate {
-                id: "shoe".into(),
-                fields,
+                fields: &fields,
+                ..candidate("shoe")
             },
         ],
     );

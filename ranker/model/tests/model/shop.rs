@@ -135,7 +135,7 @@ pub fn golden(tables: &Tables, tables_digest: &Digest, forest: &Forest) -> Golde
     ];
     let rows = pairs.map(|(query, item)| {
         let candidate = Candidate {
-            id: item.to_owned(),
+            id: item,
             ..Candidate::default()
         };
         let row = features_of(tables, query, NOW, &[candidate]).remove(0);

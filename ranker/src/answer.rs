@@ -4,6 +4,7 @@ use searchop_contract::Digest;
 use searchop_model::{
     bundle::{Bundle, Scored},
     features::features,
+    item::Candidate,
 };
 use serde::Serialize;
 use tracing::error;
@@ -57,7 +58,15 @@ pub fn answer(ranker: &Ranker, bundle: &Bundle, body: &[u8]) -> Result<Vec<u8>, 
 
 fn rank<'a>(ranker: &Ranker, bundle: &Bundle, request: &'a RankRequest) -> Vec<RankedProduct<'a>> {
     let mut missing = vec![0; features().len()];
-    let ranking = bundle.rank_counting(&request.query, now(), &request.candidates, &mut missing);
+    let ids: Vec<String> = request.ids.iter().map(Id::to_string).collect();
+    let candidate = |(id, fields)| Candidate {
+        id,
+        fields,
+        values: &[],
+    };
+    let candidates = ids.iter().map(String::as_str).zip(&request.fields);
+    let candidates: Vec<Candidate> = candidates.map(candidate).collect();
+    let ranking = bundle.rank_counting(&request.query, now(), &candidates, &mut missing);
     for (feature, count) in features()
         .iter()
         .zip(missing)

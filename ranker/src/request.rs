@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use searchop_model::item::{Candidate, ItemFields};
+use searchop_model::item::ItemFields;
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{
@@ -30,7 +30,8 @@ pub struct RankRequest {
     pub user_id: Option<Id>,
     /// The ids as they came, one a candidate.
     pub ids: Vec<Id>,
-    pub candidates: Vec<Candidate>,
+    /// What the request says about each of them.
+    pub fields: Vec<ItemFields>,
     /// How many products the answer has at most; at least 1.
     pub top_k: Option<usize>,
 }
@@ -141,16 +142,13 @@ impl RawRequest {
             return Err(ApiError::new(Kind::TooManyProducts, message).at("products"));
         }
         let mut ids = Vec::with_capacity(products.count);
-        let mut candidates = Vec::with_capacity(products.count);
+        let mut known = Vec::with_capacity(products.count);
         for (index, product) in products.kept.into_iter().enumerate() {
             let (id, fields) = product.split();
             let id = id.ok_or_else(|| {
                 ApiError::invalid(format!("products[{index}].id"), "id is required")
             })?;
-            candidates.push(Candidate {
-                id: id.to_string(),
-                fields,
-            });
+            known.push(fields);
             ids.push(id);
         }
         Ok(RankRequest {
@@ -158,7 +156,7 @@ impl RawRequest {
             query_id: self.query_id,
             user_id: self.user_id,
             ids,
-            candidates,
+            fields: known,
             top_k: self.top_k,
         })
     }

@@ -17,22 +17,15 @@ fn a_document_of_a_shop_is_read_as_it_stands() {
     assert_eq!(request.query, "running shoes");
     assert_eq!(request.user_id, Some(Id::Text("u-1".into())));
     assert_eq!(request.ids, [Id::Positive(1), Id::Text("b".into())]);
-    let [first, second] = request.candidates.try_into().unwrap();
-    assert_eq!(first.id, "1");
-    assert_eq!(first.fields.price, Some(99.99));
-    assert_eq!(first.fields.category.as_deref(), Some("sports_outdoors"));
+    let [first, second] = request.fields.try_into().unwrap();
+    assert_eq!(first.price, Some(99.99));
+    assert_eq!(first.category.as_deref(), Some("sports_outdoors"));
     let expected = ItemFields {
         rating_count: Some(3.0),
         added_time: Some(9),
         ..ItemFields::default()
     };
-    assert_eq!(
-        second,
-        Candidate {
-            id: "b".into(),
-            fields: expected
-        }
-    );
+    assert_eq!(second, expected);
 }
 
 #[test]

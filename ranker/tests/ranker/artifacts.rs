@@ -133,8 +133,8 @@ fn golden(tables: &Tables, tables_digest: &Digest, model: &str) -> Golden {
     let time = tables.tables_time.as_second();
     let row = |item: &str| {
         let candidate = Candidate {
-            id: item.to_owned(),
-            fields: ItemFields::default(),
+            id: item,
+            ..Candidate::default()
         };
         let row = features_of(tables, "running shoes", time, &[candidate]).remove(0);
         GoldenRow::new("running shoes", item, &row, forest.score(&row))

@@ -39,10 +39,7 @@ fn a_published_model_ranks_by_ids_and_by_fields() {
     let bundle = open(&Artifacts::write()).unwrap();
     let ids = ["kettle", "sock", "shoe", "unknown"].map(candidate);
     let scored = bundle.rank("Running  Shoes", NOW, &ids);
-    let order: Vec<&str> = scored
-        .iter()
-        .map(|scored| ids[scored.index].id)
-        .collect();
+    let order: Vec<&str> = scored.iter().map(|scored| ids[scored.index].id).collect();
     assert_eq!(order, ["shoe", "sock", "kettle", "unknown"]);
     assert_eq!(scored[0].score, 1.5 + -0.1 + 0.7);
     assert!(scored[0].known && !scored[3].known);
@@ -99,7 +96,10 @@ fn equal_scores_keep_the_order_of_the_request_and_no_candidate_changes_another()
 fn given_values_and_fields_win_over_what_would_be_computed() {
     let bundle = open(&Artifacts::write()).unwrap();
     let price = features::column("price_log").unwrap();
-    let values = [(price, 9.0), (features::column("rating").unwrap(), f32::NAN)];
+    let values = [
+        (price, 9.0),
+        (features::column("rating").unwrap(), f32::NAN),
+    ];
     let sold_out = ItemFields {
         stock: Some(0.0),
         ..ItemFields::default()

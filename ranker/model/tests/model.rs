@@ -7,6 +7,8 @@ mod forest;
 mod forest_text;
 #[path = "model/loading.rs"]
 mod loading;
+#[path = "model/scorer.rs"]
+mod scorer;
 #[path = "model/shop.rs"]
 mod shop;
 #[path = "model/tables.rs"]

@@ -1,11 +1,22 @@
-//! A forest as LightGBM wrote it, and the plain walk that scores a row.
+//! A forest as LightGBM wrote it, and what scores rows with it.
 //!
 //! Decisions and the order of summation are those of LightGBM 4 (`Tree::NumericalDecision`,
 //! `Tree::CategoricalDecision`, `GBDT::PredictRaw`), so that scores are equal to the last bit.
+//! [`Forest::score`] is the plain walk, the reference; [`Forest::score_rows`] is the fast way.
 
+mod block;
+mod kernel;
+mod layout;
 mod parse;
+mod scorer;
+mod walk;
 
+use layout::Layout;
+use scorer::Rows;
+
+pub use kernel::Isa;
 pub use parse::{ForestError, MAX_BYTES, MAX_FEATURES, MAX_LEAVES, MAX_TREES};
+pub use scorer::Scratch;
 
 /// LightGBM takes what lies within ±1e-35, rounded to f32, as zero.
 const ZERO: f64 = 1e-35f32 as f64;
@@ -16,6 +27,8 @@ pub struct Forest {
     feature_names: Vec<String>,
     trees: Vec<Tree>,
     average_output: bool,
+    layout: Layout,
+    isa: Isa,
 }
 
 #[derive(Clone, Debug)]
@@ -85,6 +98,37 @@ impl Forest {
         for tree in &self.trees {
             sum += tree.output(row);
         }
+        self.averaged(sum)
+    }
+
+    /// The raw scores of row-major `values`, equal to those of [`Self::score`] to the last bit.
+    /// Panics if there is not one score for each row.
+    pub fn score_rows(&self, values: &[f32], scratch: &mut Scratch, scores: &mut [f64]) {
+        self.score_rows_with(self.isa, values, scratch, scores);
+    }
+
+    /// The same with an instruction set of the caller's choice. Panics too where the processor does
+    /// not have it.
+    pub fn score_rows_with(
+        &self,
+        isa: Isa,
+        values: &[f32],
+        scratch: &mut Scratch,
+        scores: &mut [f64],
+    ) {
+        let width = self.feature_names.len();
+        assert_eq!(
+            values.len(),
+            scores.len() * width,
+            "a row has one value for each feature, and one score"
+        );
+        isa.score(&self.layout, Rows { values, width }, scratch, scores);
+        for score in scores {
+            *score = self.averaged(*score);
+        }
+    }
+
+    fn averaged(&self, sum: f64) -> f64 {
         if self.average_output {
             sum / self.trees.len() as f64
         } else {

@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, fmt::Display, str::FromStr};
 
-use super::{Forest, Missing, Node, Split, Tree};
+use super::{Forest, Isa, Layout, Missing, Node, Split, Tree};
 
 /// Longest model text that is read.
 pub const MAX_BYTES: usize = 512 << 20;
@@ -52,8 +52,10 @@ pub(super) fn parse(text: &[u8]) -> Result<Forest, ForestError> {
     }
     Ok(Forest {
         feature_names: header.feature_names,
+        layout: Layout::new(&parsed),
         trees: parsed,
         average_output: header.average_output,
+        isa: Isa::best(),
     })
 }
 

@@ -81,7 +81,7 @@ pub struct GoldenPair {
 
 /// Computes rows and writes the sealed tables to `work`/[`TABLES_DIR`].
 pub fn prepare(job: &TrainingJob, dataset: &Dataset, work: &Path) -> Result<Prepared, TrainError> {
-    let catalog = Catalog::analyse(&dataset.products);
+    let catalog = Catalog::analyse(&dataset.products)?;
     let traffic = Traffic::read(dataset, catalog.analyzer()).map_err(broken)?;
     let oldest = lists::oldest_day(&traffic).ok_or_else(|| {
         TrainError::data("no impressions; without them it is not known what shoppers saw")

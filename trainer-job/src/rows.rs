@@ -5,16 +5,18 @@ use std::{collections::HashMap, ops::Range};
 
 use jiff::Timestamp;
 use searchop_model::{
-    features::{AnalysedQuery, AnalysedText, FeatureContext, RowInput, features},
+    features::{AnalysedQuery, FeatureContext, RowInput, features},
     item::ItemFields,
     lexicon::Lexicon,
     tables::{ItemRow, QueryItemRow, TableRows},
     text::Analyzer,
+    texts::Texts,
 };
 
 use crate::{
     boosting::Groups,
     data::{Product, Window},
+    error::TrainError,
     history::History,
     lists::{Candidate, List},
     slices::Slice,
@@ -27,29 +29,27 @@ pub struct Catalog {
     analyzer: Analyzer,
     ids: Vec<String>,
     fields: Vec<ItemFields>,
-    texts: Vec<AnalysedText>,
+    texts: Texts,
     lexicon: Lexicon,
 }
 
 impl Catalog {
-    pub fn analyse(products: &[Product]) -> Self {
+    /// Errors say which limit the text passes.
+    pub fn analyse(products: &[Product]) -> Result<Self, TrainError> {
         let analyzer = Analyzer::english();
         let fields: Vec<ItemFields> = products
             .iter()
             .map(|product| product.fields.clone().single())
             .collect();
-        let texts: Vec<AnalysedText> = fields
-            .iter()
-            .map(|fields| AnalysedText::new(&analyzer, fields))
-            .collect();
-        let lexicon = Lexicon::build(&texts);
-        Self {
+        let (texts, lexicon) = Texts::build(&analyzer, &fields)
+            .map_err(|detail| TrainError::data(format!("the catalogue: {detail}")))?;
+        Ok(Self {
             analyzer,
             ids: products.iter().map(|product| product.id.clone()).collect(),
             fields,
             texts,
             lexicon,
-        }
+        })
     }
 
     pub fn analyzer(&self) -> &Analyzer {
@@ -155,13 +155,13 @@ impl Moment<'_> {
         let analysed = queries
             .entry(list.query)
             .or_insert_with(|| self.context.query(&query.text));
-        let unknown = (AnalysedText::default(), ItemFields::default());
         let first = rows.candidates.len();
         for candidate in &list.candidates {
             let item = candidate.item as usize;
+            let numbers = self.catalog.fields.get(item).map(ItemFields::numbers);
             let input = RowInput {
-                text: self.catalog.texts.get(item).unwrap_or(&unknown.0),
-                fields: self.catalog.fields.get(item).unwrap_or(&unknown.1),
+                text: self.catalog.texts.get(item).unwrap_or_default(),
+                numbers: numbers.unwrap_or_default(),
                 item_history: self.history.item(candidate.item),
                 query_item: self.history.query_item(query.key, candidate.item),
                 time: list.time,

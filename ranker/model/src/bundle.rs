@@ -1,14 +1,15 @@
 //! A model with the tables it serves from: everything that ranking a request needs.
 
-use std::{borrow::Cow, path::Path};
+use std::path::Path;
 
 use searchop_contract::{Digest, TablesManifest};
 
 use crate::{
     artifact::{ArtifactError, GoldenRow, Model, read_model},
-    features::{AnalysedQuery, AnalysedText, RowInput, features},
+    features::{AnalysedQuery, RowInput, features},
     item::{Candidate, ItemFields},
     tables::{QueryItems, Tables},
+    texts::TextView,
 };
 
 /// Scores may differ by this much from the trainer's.
@@ -138,36 +139,36 @@ impl<'a> Rows<'a> {
 
     /// Appends the candidate's row.
     fn push(&self, candidate: &Candidate, row: &mut Vec<f32>) -> Seen {
-        let item = self.tables.item(candidate.id);
-        let fields = match item {
-            Some(item) if candidate.fields.is_empty() => Cow::Borrowed(&item.fields),
-            Some(item) => Cow::Owned(candidate.fields.or(&item.fields)),
-            None => Cow::Borrowed(candidate.fields),
-        };
-        let text = match item {
-            Some(item) if fields.same_text(&item.fields) => Cow::Borrowed(&item.text),
-            _ => Cow::Owned(self.analyse(&fields)),
-        };
+        let tables = self.tables;
+        let item = tables.item(candidate.id);
+        let own = candidate.fields.has_text().then(|| {
+            let (analyzer, lexicon) = (tables.analyzer(), tables.lexicon());
+            self.query.analyse(analyzer, lexicon, candidate.fields)
+        });
+        let (mut text, mut numbers) = (TextView::default(), candidate.fields.numbers());
+        if let Some(own) = &own {
+            text = own.view();
+        }
+        if let Some(item) = item {
+            text = text.or(tables.text(candidate.id).unwrap_or_default());
+            numbers = numbers.or(&item.fields.numbers());
+        }
         let input = RowInput {
-            text: &text,
-            fields: &fields,
+            text,
+            numbers,
             item_history: item.map(|item| &item.history),
             query_item: self.query_items.and_then(|items| items.get(candidate.id)),
             time: self.time,
         };
         let start = row.len();
-        self.tables.context().row(&self.query, &input, row);
+        tables.context().row(&self.query, &input, row);
         for (column, value) in candidate.values {
             row[start + column] = *value;
         }
         Seen {
             known: item.is_some(),
-            sold_out: fields.stock.is_some_and(|pieces| pieces <= 0.0),
+            sold_out: numbers.stock.is_some_and(|pieces| pieces <= 0.0),
         }
-    }
-
-    fn analyse(&self, fields: &ItemFields) -> AnalysedText {
-        AnalysedText::new(self.tables.analyzer(), fields)
     }
 }
 

@@ -69,12 +69,44 @@ impl ItemFields {
         *self == Self::default()
     }
 
-    /// Whether the texts are the same as in `other`.
-    pub(crate) fn same_text(&self, other: &Self) -> bool {
-        self.title == other.title
-            && self.description == other.description
-            && self.brand == other.brand
-            && self.category == other.category
+    /// The numbers alone.
+    pub fn numbers(&self) -> ItemNumbers {
+        ItemNumbers {
+            price: self.price,
+            rating: self.rating,
+            rating_count: self.rating_count,
+            stock: self.stock,
+            added_time: self.added_time,
+        }
+    }
+
+    /// Whether any text is there.
+    pub(crate) fn has_text(&self) -> bool {
+        let texts = [&self.title, &self.description, &self.brand, &self.category];
+        texts.into_iter().any(Option::is_some)
+    }
+}
+
+/// The numbers of [`ItemFields`].
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ItemNumbers {
+    pub price: Option<f64>,
+    pub rating: Option<f64>,
+    pub rating_count: Option<f64>,
+    pub stock: Option<f64>,
+    pub added_time: Option<i64>,
+}
+
+impl ItemNumbers {
+    /// These, and those of `table` where one is missing.
+    pub fn or(&self, table: &Self) -> Self {
+        Self {
+            price: self.price.or(table.price),
+            rating: self.rating.or(table.rating),
+            rating_count: self.rating_count.or(table.rating_count),
+            stock: self.stock.or(table.stock),
+            added_time: self.added_time.or(table.added_time),
+        }
     }
 }
 

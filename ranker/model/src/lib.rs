@@ -14,3 +14,4 @@ pub mod lexicon;
 pub mod store;
 pub mod tables;
 pub mod text;
+pub mod texts;

@@ -70,23 +70,22 @@ fn fold(text: &str) -> String {
         .collect()
 }
 
-/// Distinct three-character windows of `text`, sorted. Each is packed into one integer: a `char`
-/// has 21 bits. Text of one or two characters is its own only window.
-pub(crate) fn trigrams(text: &str) -> Vec<u64> {
-    let pack = |window: &[char]| {
+/// The three-character windows of `text`, each packed into one integer: a `char` has 21 bits. Text
+/// of one or two characters is its own only window.
+pub(crate) fn trigrams(text: &str) -> impl Iterator<Item = u64> {
+    let push = |packed: u64, c: char| (packed << 21 | u64::from(u32::from(c))) & ((1 << 63) - 1);
+    let mut chars = text.chars();
+    let (mut window, mut length) = (0, 0);
+    for c in chars.by_ref().take(2) {
+        (window, length) = (push(window, c), length + 1);
+    }
+    let first = chars.next();
+    let short = (length > 0 && first.is_none()).then_some(window);
+    let long = first.into_iter().chain(chars).map(move |c| {
+        window = push(window, c);
         window
-            .iter()
-            .fold(0, |packed, &c| packed << 21 | u64::from(u32::from(c)))
-    };
-    let chars: Vec<char> = text.chars().collect();
-    let mut windows: Vec<u64> = match chars.len() {
-        0 => Vec::new(),
-        1 | 2 => vec![pack(&chars)],
-        _ => chars.windows(3).map(pack).collect(),
-    };
-    windows.sort_unstable();
-    windows.dedup();
-    windows
+    });
+    short.into_iter().chain(long)
 }
 
 #[cfg(test)]
@@ -123,13 +122,14 @@ mod tests {
     }
 
     #[test]
-    fn trigrams_are_a_sorted_set() {
-        assert_eq!(trigrams("aaaa").len(), 1);
-        assert_eq!(trigrams("ab").len(), 1);
-        assert!(trigrams("").is_empty());
-        let shoe = trigrams("shoe");
-        assert_eq!(shoe.len(), 2);
-        assert!(shoe.is_sorted());
+    fn trigrams_are_windows_of_three_characters() {
+        let windows = |text| trigrams(text).collect::<Vec<u64>>();
+        assert_eq!(windows("abab\u{10ffff}").len(), 3);
+        assert_eq!(windows("abab")[0], windows("xaba")[1]);
+        assert_eq!(windows("aaaa"), windows("aaa").repeat(2));
+        assert_eq!(windows("ab").len(), 1);
+        assert_ne!(windows("ab"), windows("ba"));
+        assert!(windows("").is_empty());
     }
 
     #[test]

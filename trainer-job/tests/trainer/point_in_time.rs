@@ -52,7 +52,7 @@ struct Computed {
 }
 
 fn compute(dataset: &Dataset, slices: &Slices) -> Computed {
-    let catalog = Catalog::analyse(&dataset.products);
+    let catalog = Catalog::analyse(&dataset.products).unwrap();
     let traffic = Traffic::read(dataset, catalog.analyzer()).unwrap();
     let (lists, _) = lists::build(&traffic, slices);
     let counts = DayCounts::count(&traffic).unwrap();
@@ -189,7 +189,7 @@ fn training_rows_are_what_serving_would_have_computed() {
         through: before.end(),
         ..whole.clone()
     };
-    let catalog = Catalog::analyse(&yesterday.products);
+    let catalog = Catalog::analyse(&yesterday.products).unwrap();
     let traffic = Traffic::read(&yesterday, catalog.analyzer()).unwrap();
     let counts = DayCounts::count(&traffic).unwrap();
     let (_, history) = rows::compute(&catalog, &traffic, &[], (&counts, before));

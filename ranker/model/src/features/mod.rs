@@ -4,16 +4,17 @@
 //! None looks at the position, at the other candidates or at what happened later, so a row has the
 //! same values whether it is trained on or served.
 
-mod analysed;
+mod query;
 
 use crate::{
     counters::{Counters, ItemHistory, Priors, Rates},
-    item::{ItemFields, single_precision},
-    lexicon::Lexicon,
+    item::{ItemNumbers, single_precision},
+    lexicon::{COLLECTIONS, Collection, Lexicon},
     text::Analyzer,
+    texts::{TermList, TextView},
 };
 
-pub use analysed::{AnalysedQuery, AnalysedText, MAX_QUERY_TERMS};
+pub use query::{AnalysedQuery, MAX_QUERY_TERMS, MAX_QUERY_TRIGRAMS};
 
 /// Version of the feature code: raised whenever a feature is added, removed, moved or computed
 /// differently. Artifacts of another version are refused.
@@ -47,16 +48,21 @@ pub struct Feature {
 /// What features are computed from; the parts that several need are computed once.
 struct Signals<'a> {
     query: &'a AnalysedQuery,
-    text: &'a AnalysedText,
-    fields: &'a ItemFields,
+    text: TextView<'a>,
+    numbers: ItemNumbers,
     time: i64,
-    title: analysed::FieldMatch,
-    all: analysed::FieldMatch,
+    matches: [query::FieldMatch; COLLECTIONS],
     item_shown: f64,
     short: Rates,
     long: Rates,
     query_item_shown: f64,
     query_item: Rates,
+}
+
+impl Signals<'_> {
+    fn matched(&self, collection: Collection) -> &query::FieldMatch {
+        &self.matches[collection as usize]
+    }
 }
 
 /// The ECommerce preset, in column order.
@@ -100,60 +106,63 @@ static ECOMMERCE: [Feature; 28] = {
             ..feature("query_terms", "terms", Query, |s| s.query.len() as f64)
         },
         feature("title_terms", "terms", Item, |s| {
-            s.text
-                .title_length()
-                .map_or(f64::NAN, |length| length as f64)
+            let title = s.text.terms(TermList::Title);
+            title.map_or(f64::NAN, |terms| terms.len() as f64)
         }),
-        feature("title_bm25", "BM25", Text, |s| s.title.bm25),
-        feature("all_bm25", "BM25", Text, |s| s.all.bm25),
+        feature("title_bm25", "BM25", Text, |s| {
+            s.matched(Collection::Title).bm25
+        }),
+        feature("all_bm25", "BM25", Text, |s| {
+            s.matched(Collection::All).bm25
+        }),
         feature(
             "title_bm25_share",
             "share of the best possible BM25",
             Text,
-            |s| s.title.share,
+            |s| s.matched(Collection::Title).share,
         ),
         feature(
             "all_bm25_share",
             "share of the best possible BM25",
             Text,
-            |s| s.all.share,
+            |s| s.matched(Collection::All).share,
         ),
         feature("title_coverage", "share of query terms", Text, |s| {
-            s.title.coverage
+            s.matched(Collection::Title).coverage
         }),
         feature("all_coverage", "share of query terms", Text, |s| {
-            s.all.coverage
+            s.matched(Collection::All).coverage
         }),
         feature("title_exact", "0 or 1", Text, |s| {
-            s.query.phrase_in_title(s.text)
+            s.query.phrase_in_title(&s.text)
         }),
         feature("title_prefix", "0 or 1", Text, |s| {
-            s.query.starts_title(s.text)
+            s.query.starts_title(&s.text)
         }),
         feature("title_trigrams", "share of query trigrams", Text, |s| {
-            s.query.title_trigrams(s.text)
+            s.query.title_trigrams(&s.text)
         }),
         feature("brand_match", "0 or 1", Text, |s| {
-            s.query.brand_match(s.text)
+            s.query.brand_match(&s.text)
         }),
         feature("category_match", "share of query terms", Text, |s| {
-            s.query.category_match(s.text)
+            s.query.category_match(&s.text)
         }),
         feature("price_log", "ln(1 + price)", Item, |s| {
-            log_of(s.fields.price)
+            log_of(s.numbers.price)
         }),
-        feature("rating", "stars", Item, |s| number(s.fields.rating)),
+        feature("rating", "stars", Item, |s| number(s.numbers.rating)),
         feature("rating_count_log", "ln(1 + ratings)", Item, |s| {
-            log_of(s.fields.rating_count)
+            log_of(s.numbers.rating_count)
         }),
         feature("in_stock", "0 or 1", Item, |s| {
-            match number(s.fields.stock) {
+            match number(s.numbers.stock) {
                 pieces if pieces.is_nan() => pieces,
                 pieces => f64::from(u8::from(pieces > 0.0)),
             }
         }),
         feature("age_days", "days since added", Item, |s| {
-            age_days(s.fields.added_time, s.time)
+            age_days(s.numbers.added_time, s.time)
         }),
         feature(
             "item_impressions_log_30d",
@@ -246,9 +255,8 @@ pub struct FeatureContext<'a> {
 /// One candidate under one query.
 #[derive(Clone, Copy)]
 pub struct RowInput<'a> {
-    /// The analysed text of `fields`.
-    pub text: &'a AnalysedText,
-    pub fields: &'a ItemFields,
+    pub text: TextView<'a>,
+    pub numbers: ItemNumbers,
     /// `None` for an item that the tables do not know.
     pub item_history: Option<&'a ItemHistory>,
     /// The long window's counters of this item under this query.
@@ -272,10 +280,9 @@ impl FeatureContext<'_> {
         let signals = Signals {
             query,
             text: input.text,
-            fields: input.fields,
+            numbers: input.numbers,
             time: input.time,
-            title: query.match_title(input.text, self.lexicon),
-            all: query.match_all(input.text, self.lexicon),
+            matches: query.matches(&input.text, self.lexicon),
             item_shown: shown(&history.long),
             short: self.priors.item_rates(&history.short),
             long,

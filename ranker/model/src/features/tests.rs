@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, HashSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::counters::Totals;
+use crate::{counters::Totals, item::ItemFields, texts::Texts};
 
 const NOW: i64 = 1_700_000_000;
 
@@ -34,7 +34,7 @@ impl Shop {
             title: Some("Blue kettle".into()),
             ..ItemFields::default()
         };
-        let texts = [shoe(), other].map(|fields| AnalysedText::new(&analyzer, &fields));
+        let (_, lexicon) = Texts::build(&analyzer, &[shoe(), other]).unwrap();
         let totals = Totals {
             impressions: [100; 9],
             clicks: [10; 9],
@@ -42,7 +42,7 @@ impl Shop {
             purchases: 3,
         };
         Self {
-            lexicon: Lexicon::build(&texts),
+            lexicon,
             priors: Priors::from_totals(&totals),
             analyzer,
         }
@@ -63,17 +63,18 @@ impl Shop {
         history: Option<&ItemHistory>,
         pair: Option<&Counters>,
     ) -> BTreeMap<&'static str, f32> {
-        let text = AnalysedText::new(&self.analyzer, fields);
         let context = self.context();
+        let query = context.query(query);
+        let text = query.analyse(&self.analyzer, &self.lexicon, fields);
         let mut row = Vec::new();
         let input = RowInput {
-            text: &text,
-            fields,
+            text: text.view(),
+            numbers: fields.numbers(),
             item_history: history,
             query_item: pair,
             time: NOW,
         };
-        context.row(&context.query(query), &input, &mut row);
+        context.row(&query, &input, &mut row);
         assert_eq!(row.len(), features().len());
         features()
             .iter()

@@ -214,12 +214,6 @@ fn malformed_files_are_refused_with_file_and_line() {
             "query_items.ndjson line 2: query \"Running shoes\" is not a normalised query key",
         ),
         (
-            names::LEXICON_FILE,
-            "{\"documents\":3",
-            "{\"documents\":-3",
-            "lexicon.json: invalid value: integer `-3`",
-        ),
-        (
             names::PRIORS_FILE,
             "\"carts\":30,",
             "",
@@ -274,7 +268,6 @@ fn every_cut_and_many_flips_end_in_an_error_or_in_tables() {
     for file in [
         names::ITEMS_FILE,
         names::QUERY_ITEMS_FILE,
-        names::LEXICON_FILE,
         names::PRIORS_FILE,
     ] {
         let whole = fs::read(dir.join(file)).unwrap();

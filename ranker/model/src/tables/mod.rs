@@ -1,6 +1,9 @@
 //! The tables that features are looked up in: items, counters of items under queries, lexicon and
 //! priors, all of one moment.
 
+pub(crate) mod file;
+pub(crate) mod keyed;
+
 use std::{collections::HashMap, path::Path};
 
 use jiff::Timestamp;
@@ -10,10 +13,11 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     artifact::{ArtifactError, read_listed, read_manifest, write_artifact, write_file},
     counters::{Counters, ItemHistory, Priors, Totals},
-    features::{AnalysedText, FEATURES_VERSION, FeatureContext},
+    features::{FEATURES_VERSION, FeatureContext},
     item::ItemFields,
     lexicon::Lexicon,
     text::Analyzer,
+    texts::{TextView, Texts},
 };
 
 /// Longest line of a table that is read.
@@ -57,8 +61,6 @@ pub struct TableRows {
 #[derive(Clone, Debug)]
 pub struct Item {
     pub fields: ItemFields,
-    /// Analysed from `fields`.
-    pub text: AnalysedText,
     pub history: ItemHistory,
 }
 
@@ -70,8 +72,10 @@ pub struct Tables {
     pub model: String,
     pub tables_time: Timestamp,
     analyzer: Analyzer,
-    items: HashMap<String, Item>,
+    items: HashMap<String, usize>,
+    rows: Vec<Item>,
     queries: HashMap<String, QueryItems>,
+    texts: Texts,
     lexicon: Lexicon,
     priors: Priors,
 }
@@ -80,73 +84,45 @@ impl Tables {
     /// Builds tables; the lexicon is counted over the items. Errors name the row that is there
     /// twice, has no id, or whose query is not a key.
     pub fn build(rows: TableRows) -> Result<Self, ArtifactError> {
-        let mut tables = Self::empty(
-            rows.model,
-            rows.tables_time,
-            Priors::from_totals(&rows.totals),
-        );
-        for (index, row) in rows.items.into_iter().enumerate() {
-            tables
-                .insert_item(row)
-                .map_err(in_line(names::ITEMS_FILE, index + 1))?;
+        let analyzer = Analyzer::english();
+        let mut items = HashMap::with_capacity(rows.items.len());
+        for (index, row) in rows.items.iter().enumerate() {
+            insert_item(&mut items, row, index).map_err(in_line(names::ITEMS_FILE, index + 1))?;
         }
+        let mut queries = HashMap::new();
         for (index, row) in rows.query_items.into_iter().enumerate() {
-            tables
-                .insert_query_item(row)
+            insert_query_item(&mut queries, &analyzer, row)
                 .map_err(in_line(names::QUERY_ITEMS_FILE, index + 1))?;
         }
-        tables.lexicon = Lexicon::build(tables.items.values().map(|item| &item.text));
-        Ok(tables)
-    }
-
-    fn empty(model: String, tables_time: Timestamp, priors: Priors) -> Self {
-        Self {
-            model,
-            tables_time,
-            analyzer: Analyzer::english(),
-            items: HashMap::new(),
-            queries: HashMap::new(),
-            lexicon: Lexicon::default(),
-            priors,
-        }
-    }
-
-    fn insert_item(&mut self, row: ItemRow) -> Result<(), String> {
-        if row.id.is_empty() {
-            return Err("the id is empty".to_owned());
-        }
-        let fields = row.fields.single();
-        let item = Item {
-            text: AnalysedText::new(&self.analyzer, &fields),
-            fields,
+        let item = |row: ItemRow| Item {
+            fields: row.fields.single(),
             history: row.history,
         };
-        match self.items.insert(row.id.clone(), item) {
-            Some(_) => Err(format!("item {:?} is there twice", row.id)),
-            None => Ok(()),
-        }
-    }
-
-    fn insert_query_item(&mut self, row: QueryItemRow) -> Result<(), String> {
-        if self.analyzer.query_key(&row.query) != row.query {
-            return Err(format!(
-                "query {:?} is not a normalised query key",
-                row.query
-            ));
-        }
-        let items = self.queries.entry(row.query).or_default();
-        match items.insert(row.item.clone(), row.counters) {
-            Some(_) => Err(format!(
-                "item {:?} is there twice under this query",
-                row.item
-            )),
-            None => Ok(()),
-        }
+        let rows_of_items: Vec<Item> = rows.items.into_iter().map(item).collect();
+        let fields = rows_of_items.iter().map(|item| &item.fields);
+        let (texts, lexicon) = Texts::build(&analyzer, fields)
+            .map_err(|detail| ArtifactError::malformed(names::ITEMS_FILE, detail))?;
+        Ok(Self {
+            model: rows.model,
+            tables_time: rows.tables_time,
+            analyzer,
+            items,
+            rows: rows_of_items,
+            queries,
+            texts,
+            lexicon,
+            priors: Priors::from_totals(&rows.totals),
+        })
     }
 
     /// The item with this id.
     pub fn item(&self, id: &str) -> Option<&Item> {
-        self.items.get(id)
+        self.items.get(id).map(|row| &self.rows[*row])
+    }
+
+    /// The text of the item with this id.
+    pub fn text(&self, id: &str) -> Option<TextView<'_>> {
+        self.texts.get(*self.items.get(id)?)
     }
 
     /// What was counted under this query key.
@@ -200,11 +176,6 @@ impl Tables {
         )?;
         write_file(
             dir,
-            names::LEXICON_FILE,
-            &to_lines(names::LEXICON_FILE, [&self.lexicon])?,
-        )?;
-        write_file(
-            dir,
             names::PRIORS_FILE,
             &to_lines(names::PRIORS_FILE, [self.priors.totals()])?,
         )?;
@@ -222,10 +193,10 @@ impl Tables {
     }
 
     fn item_rows(&self) -> Vec<ItemRow> {
-        let row = |(id, item): (&String, &Item)| ItemRow {
+        let row = |(id, row): (&String, &usize)| ItemRow {
             id: id.clone(),
-            fields: item.fields.clone(),
-            history: item.history,
+            fields: self.rows[*row].fields.clone(),
+            history: self.rows[*row].history,
         };
         let mut rows: Vec<ItemRow> = self.items.iter().map(row).collect();
         rows.sort_by(|a, b| a.id.cmp(&b.id));
@@ -251,21 +222,59 @@ impl Tables {
         let manifest: TablesManifest = read_manifest(dir, expected, &Analyzer::english())?;
         let files = &manifest.files;
         let totals: Totals = read_json(dir, files, names::PRIORS_FILE)?;
-        let mut tables = Self::empty(
-            manifest.model.clone(),
-            manifest.tables_time,
-            Priors::from_totals(&totals),
-        );
-        tables.lexicon = read_json(dir, files, names::LEXICON_FILE)?;
         let items = read_listed(dir, files, names::ITEMS_FILE)?;
-        let items = each_line(names::ITEMS_FILE, &items, |row| tables.insert_item(row))?;
-        check_count(names::ITEMS_FILE, items, manifest.items)?;
-        let pairs = read_listed(dir, files, names::QUERY_ITEMS_FILE)?;
-        let pairs = each_line(names::QUERY_ITEMS_FILE, &pairs, |row| {
-            tables.insert_query_item(row)
+        let items = lines(names::ITEMS_FILE, &items)?;
+        check_count(names::ITEMS_FILE, items.len(), manifest.items)?;
+        let query_items = read_listed(dir, files, names::QUERY_ITEMS_FILE)?;
+        let query_items = lines(names::QUERY_ITEMS_FILE, &query_items)?;
+        check_count(
+            names::QUERY_ITEMS_FILE,
+            query_items.len(),
+            manifest.query_items,
+        )?;
+        let tables = Self::build(TableRows {
+            model: manifest.model.clone(),
+            tables_time: manifest.tables_time,
+            items,
+            query_items,
+            totals,
         })?;
-        check_count(names::QUERY_ITEMS_FILE, pairs, manifest.query_items)?;
         Ok((tables, manifest))
+    }
+}
+
+fn insert_item(
+    items: &mut HashMap<String, usize>,
+    row: &ItemRow,
+    index: usize,
+) -> Result<(), String> {
+    if row.id.is_empty() {
+        return Err("the id is empty".to_owned());
+    }
+    match items.insert(row.id.clone(), index) {
+        Some(_) => Err(format!("item {:?} is there twice", row.id)),
+        None => Ok(()),
+    }
+}
+
+fn insert_query_item(
+    queries: &mut HashMap<String, QueryItems>,
+    analyzer: &Analyzer,
+    row: QueryItemRow,
+) -> Result<(), String> {
+    if analyzer.query_key(&row.query) != row.query {
+        return Err(format!(
+            "query {:?} is not a normalised query key",
+            row.query
+        ));
+    }
+    let items = queries.entry(row.query).or_default();
+    match items.insert(row.item.clone(), row.counters) {
+        Some(_) => Err(format!(
+            "item {:?} is there twice under this query",
+            row.item
+        )),
+        None => Ok(()),
     }
 }
 
@@ -291,19 +300,13 @@ fn read_json<T: DeserializeOwned>(
     serde_json::from_slice(&bytes).map_err(|error| ArtifactError::malformed(name, error))
 }
 
-/// Hands every line's row to `insert`; returns how many there were.
-fn each_line<T: DeserializeOwned>(
-    file: &str,
-    bytes: &[u8],
-    mut insert: impl FnMut(T) -> Result<(), String>,
-) -> Result<u64, ArtifactError> {
-    let mut count = 0;
-    for (index, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
-        let row = parse_line(line).and_then(&mut insert);
-        row.map_err(in_line(file, index + 1))?;
-        count += 1;
-    }
-    Ok(count)
+/// The row of every line.
+fn lines<T: DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<Vec<T>, ArtifactError> {
+    bytes
+        .split_inclusive(|&byte| byte == b'\n')
+        .enumerate()
+        .map(|(index, line)| parse_line(line).map_err(in_line(file, index + 1)))
+        .collect()
 }
 
 fn parse_line<T: DeserializeOwned>(line: &[u8]) -> Result<T, String> {
@@ -327,8 +330,8 @@ fn in_line(file: &str, line: usize) -> impl FnOnce(String) -> ArtifactError {
     }
 }
 
-fn check_count(file: &str, found: u64, expected: u64) -> Result<(), ArtifactError> {
-    if found == expected {
+fn check_count(file: &str, found: usize, expected: u64) -> Result<(), ArtifactError> {
+    if found as u64 == expected {
         return Ok(());
     }
     Err(ArtifactError::malformed(

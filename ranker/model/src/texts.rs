@@ -1,0 +1,273 @@
+//! The forward index: of each item, the terms of its text in their order, as numbers of the
+//! lexicon. Features read it through [`TextView`], which borrows; training and serving read the
+//! same bytes.
+
+use zerocopy::{
+    FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned,
+    little_endian::{U16, U32},
+};
+
+use crate::{
+    item::ItemFields,
+    lexicon::{Lexicon, LexiconBuilder},
+    tables::file::{Section, TableFile, to_file},
+    text::Analyzer,
+};
+
+/// Only the first terms of a field count.
+pub const MAX_LIST_TERMS: usize = 0xfffe;
+/// The length of a list that is not there.
+const MISSING: u16 = 0xffff;
+/// Rows start at multiples of this.
+const UNIT: usize = 4;
+const KIND: [u8; 4] = *b"text";
+
+/// A way in which a field of an item is analysed into terms; the index keeps a list for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TermList {
+    Title,
+    Description,
+    Brand,
+    Category,
+}
+
+/// Number of [`TermList`]s.
+pub const TERM_LISTS: usize = TermList::ALL.len();
+
+impl TermList {
+    pub const ALL: [Self; 4] = [Self::Title, Self::Description, Self::Brand, Self::Category];
+
+    /// The field that is analysed.
+    fn field(self, fields: &ItemFields) -> Option<&str> {
+        match self {
+            Self::Title => fields.title.as_deref(),
+            Self::Description => fields.description.as_deref(),
+            Self::Brand => fields.brand.as_deref(),
+            Self::Category => fields.category.as_deref(),
+        }
+    }
+
+    /// Its terms.
+    fn analyse(self, analyzer: &Analyzer, text: &str) -> Vec<String> {
+        match self {
+            Self::Title | Self::Description | Self::Brand | Self::Category => analyzer.tokens(text),
+        }
+    }
+}
+
+/// A term's number: its row in the lexicon, or a number of its own where the lexicon lacks it.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned,
+)]
+#[repr(transparent)]
+pub struct TermId(U32);
+
+impl TermId {
+    /// A term that neither the lexicon nor the query has.
+    pub(crate) const OTHER: Self = Self(U32::new(u32::MAX));
+
+    pub(crate) fn new(row: usize) -> Self {
+        Self(U32::new(u32::try_from(row).unwrap_or(u32::MAX)))
+    }
+
+    /// The number of the query's own term `index`, which the lexicon lacks.
+    pub(crate) fn of_query(index: usize) -> Self {
+        Self::new(u32::MAX as usize - 1 - index)
+    }
+
+    pub(crate) fn row(self) -> usize {
+        self.0.get() as usize
+    }
+}
+
+/// An item's text as features read it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct TextView<'a> {
+    lists: [Option<&'a [TermId]>; TERM_LISTS],
+    title: Option<&'a str>,
+}
+
+impl<'a> TextView<'a> {
+    /// Terms in the order of the text; `None` where the item lacks the field.
+    pub fn terms(&self, list: TermList) -> Option<&'a [TermId]> {
+        self.lists[list as usize]
+    }
+
+    /// The title as [`Analyzer::query_key`] writes it.
+    pub fn title(&self) -> Option<&'a str> {
+        self.title
+    }
+
+    /// How often a term occurs in each list.
+    pub(crate) fn counts(&self, term: TermId) -> [u32; TERM_LISTS] {
+        self.lists.map(|list| {
+            let list = list.unwrap_or_default();
+            list.iter().map(|other| u32::from(*other == term)).sum()
+        })
+    }
+
+    /// Terms in each list.
+    pub(crate) fn lengths(&self) -> [u32; TERM_LISTS] {
+        self.lists
+            .map(|list| list.map_or(0, |list| list.len() as u32))
+    }
+
+    /// This text, and the fields of `table` where one is missing.
+    pub(crate) fn or(self, table: Self) -> Self {
+        let mut lists = self.lists;
+        for (own, other) in lists.iter_mut().zip(table.lists) {
+            *own = own.or(other);
+        }
+        Self {
+            lists,
+            title: self.title.or(table.title),
+        }
+    }
+
+    /// The row of the index that starts `bytes`; `None` where they end too early.
+    fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let (head, mut rest) = Head::ref_from_prefix(bytes).ok()?;
+        let mut view = Self::default();
+        for (list, terms) in view.lists.iter_mut().zip(head.terms) {
+            if terms.get() != MISSING {
+                let (terms, after) =
+                    <[TermId]>::ref_from_prefix_with_elems(rest, terms.get().into()).ok()?;
+                (*list, rest) = (Some(terms), after);
+            }
+        }
+        if head.title.get() != MISSING {
+            let title = rest.get(..head.title.get().into())?;
+            view.title = Some(std::str::from_utf8(title).ok()?);
+        }
+        Some(view)
+    }
+}
+
+/// An item's text, analysed; made for items that no index has.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AnalysedText {
+    lists: [Option<Vec<TermId>>; TERM_LISTS],
+    title: Option<String>,
+}
+
+impl AnalysedText {
+    /// `number` tells each term's number.
+    pub(crate) fn new(
+        analyzer: &Analyzer,
+        fields: &ItemFields,
+        mut number: impl FnMut(&str) -> TermId,
+    ) -> Self {
+        let lists = TermList::ALL.map(|list| {
+            let terms = list.analyse(analyzer, list.field(fields)?);
+            let terms = terms.iter().take(MAX_LIST_TERMS);
+            Some(terms.map(|term| number(term)).collect())
+        });
+        let title = fields.title.as_deref().map(|title| {
+            let mut key = analyzer.query_key(title);
+            key.truncate(key.floor_char_boundary(MAX_LIST_TERMS));
+            key
+        });
+        Self { lists, title }
+    }
+
+    pub fn view(&self) -> TextView<'_> {
+        TextView {
+            lists: self.lists.each_ref().map(Option::as_deref),
+            title: self.title.as_deref(),
+        }
+    }
+}
+
+/// What a row of the index starts with: the length of each list and of the title in bytes.
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+struct Head {
+    terms: [U16; TERM_LISTS],
+    title: U16,
+}
+
+/// Texts of many items, by row.
+pub struct Texts {
+    file: TableFile,
+    /// Where each row starts and the last one ends, in [`UNIT`]s.
+    starts: Section<U32>,
+    rows: Section<u8>,
+}
+
+impl Texts {
+    /// Analyses the text of items, in their order, and counts the lexicon over them. Errors say
+    /// which limit was passed.
+    pub fn build<'a>(
+        analyzer: &Analyzer,
+        items: impl IntoIterator<Item = &'a ItemFields>,
+    ) -> Result<(Self, Lexicon), String> {
+        let mut lexicon = LexiconBuilder::default();
+        let texts: Vec<AnalysedText> = items
+            .into_iter()
+            .map(|fields| {
+                let text = AnalysedText::new(analyzer, fields, |term| lexicon.number(term));
+                lexicon.count(&text.view());
+                text
+            })
+            .collect();
+        let (lexicon, numbers) = lexicon.finish()?;
+        let mut starts = vec![U32::new(0)];
+        let mut rows = Vec::new();
+        for text in &texts {
+            push_row(&text.view(), &numbers, &mut rows);
+            let end = u32::try_from(rows.len() / UNIT)
+                .map_err(|_| format!("the text of row {} ends beyond 16 GiB", starts.len() - 1))?;
+            starts.push(end.into());
+        }
+        let bytes = to_file(KIND, &[starts.as_bytes(), &rows]);
+        Ok((Self::open(bytes)?, lexicon))
+    }
+
+    pub(crate) fn open(bytes: Vec<u8>) -> Result<Self, String> {
+        let file = TableFile::open(bytes, KIND, 2)?;
+        let texts = Self {
+            starts: file.section(0)?,
+            rows: file.section(1)?,
+            file,
+        };
+        match (0..texts.len()).find(|row| texts.get(*row).is_none()) {
+            Some(row) => Err(format!("the text of row {row} is damaged")),
+            None => Ok(texts),
+        }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.file.records(&self.starts).len().saturating_sub(1)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A row's text; `None` beyond the last row.
+    pub fn get(&self, row: usize) -> Option<TextView<'_>> {
+        let ends = self.file.records(&self.starts).get(row..row + 2)?;
+        let (start, end) = (ends[0].get() as usize, ends[1].get() as usize);
+        TextView::parse(
+            self.file
+                .records(&self.rows)
+                .get(start * UNIT..end * UNIT)?,
+        )
+    }
+}
+
+/// `numbers` are the final ones of the terms.
+fn push_row(text: &TextView, numbers: &[TermId], rows: &mut Vec<u8>) {
+    let length = |length: Option<usize>| U16::new(length.map_or(MISSING, |length| length as u16));
+    let head = Head {
+        terms: text.lists.map(|list| length(list.map(<[_]>::len))),
+        title: length(text.title.map(str::len)),
+    };
+    rows.extend_from_slice(head.as_bytes());
+    for term in text.lists.into_iter().flatten().flatten() {
+        rows.extend_from_slice(numbers[term.row()].as_bytes());
+    }
+    rows.extend_from_slice(text.title.unwrap_or_default().as_bytes());
+    rows.resize(rows.len().next_multiple_of(UNIT), 0);
+}

@@ -186,7 +186,7 @@ fn golden(summary: &Summary, tables: &Tables, forest: &Forest) -> Golden {
     let time = summary.tables_time.as_second();
     let row = |pair: &crate::prepare::GoldenPair| {
         let candidate = Candidate {
-            id: pair.item.clone(),
+            id: &pair.item,
             ..Candidate::default()
         };
         let values = features_of(tables, &pair.query, time, &[candidate]).remove(0);

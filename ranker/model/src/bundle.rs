@@ -7,7 +7,7 @@ use searchop_contract::{Digest, TablesManifest};
 use crate::{
     artifact::{ArtifactError, GoldenRow, Model, read_model},
     features::{AnalysedQuery, RowInput, features},
-    item::{Candidate, ItemFields},
+    item::Candidate,
     tables::{QueryItems, Tables},
     texts::TextView,
 };

@@ -210,7 +210,7 @@ fn training_rows_are_what_serving_would_have_computed() {
     {
         let query = &computed.traffic.queries[list.query as usize].text;
         for (candidate, row) in list.candidates.iter().zip(placed.rows.clone()) {
-            let id = computed.traffic.items[candidate.item as usize].clone();
+            let id = computed.traffic.items[candidate.item as usize].as_str();
             let served = features_of(
                 &tables,
                 query,

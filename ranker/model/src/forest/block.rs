@@ -23,11 +23,13 @@ pub(super) type Sums<const W: usize> = [[f64; 64]; W];
 pub(super) struct Block<const W: usize> {
     /// Rows that have each rank in one column.
     ranks: Vec<Mask<W>>,
-    /// Rows that each predicate sends left.
-    left: Vec<Mask<W>>,
+    /// Rows that each predicate sends right.
+    pub right: Vec<Mask<W>>,
     /// Rows in each slot of one tree.
     slots: Box<[Mask<W>; SLOTS]>,
-    sums: Box<Sums<W>>,
+    pub sums: Box<Sums<W>>,
+    /// Rows that are scored.
+    pub count: usize,
 }
 
 impl<const W: usize> Default for Block<W> {
@@ -35,9 +37,10 @@ impl<const W: usize> Default for Block<W> {
         let slots = vec![[0; W]; SLOTS].into_boxed_slice().try_into();
         Self {
             ranks: Vec::new(),
-            left: Vec::new(),
+            right: Vec::new(),
             slots: slots.expect("the length is SLOTS"),
             sums: Box::new([[0.0; 64]; W]),
+            count: 0,
         }
     }
 }
@@ -51,37 +54,41 @@ impl<const W: usize> Block<W> {
     pub fn score<K: Kernel>(&mut self, layout: &Layout, rows: Rows, sums: &mut [f64]) {
         self.decide::<K>(layout, rows);
         self.sums.fill([0.0; 64]);
-        let all = all_rows(sums.len());
-        for tree in &layout.trees {
-            self.slots[0] = all;
-            self.pass_down(layout.nodes_of(tree));
-            let leaves = &self.slots[tree.nodes..=2 * tree.nodes];
-            K::add_leaves(leaves, layout.leaves_of(tree), &mut self.sums);
-        }
+        self.count = sums.len();
+        K::add_trees(self, layout);
         for (row, sum) in sums.iter_mut().enumerate() {
             *sum = self.sums[row % W][row / W];
         }
     }
 
-    /// Fills in `left`.
+    /// The masks of a tree's leaves.
+    #[inline(always)]
+    pub fn leaves(&mut self, nodes: &[LaidNode]) -> (&[Mask<W>], &mut Sums<W>) {
+        self.slots[0] = all_rows(self.count);
+        self.pass_down(nodes);
+        (&self.slots[nodes.len()..=2 * nodes.len()], &mut self.sums)
+    }
+
+    /// Fills in `right`.
     #[inline(always)]
     fn decide<K: Kernel>(&mut self, layout: &Layout, rows: Rows) {
         // Only grows, so a call costs nothing here after the first.
         self.ranks
             .resize(layout.ranks().max(self.ranks.len()), [0; W]);
-        self.left
-            .resize((layout.predicates as usize).max(self.left.len()), [0; W]);
+        self.right
+            .resize((layout.predicates as usize).max(self.right.len()), [0; W]);
         for column in &layout.columns {
             let ranks = &mut self.ranks[..=column.nan_rank()];
             ranks.fill([0; W]);
-            for (row, values) in rows.iter().enumerate() {
-                let rank = rank::<K>(&column.levels, values[column.feature]);
-                ranks[rank][row % W] |= bit(row / W);
+            match column.levels.len() {
+                1 => rank_all::<K, W, 1>(column, rows, ranks),
+                2 => rank_all::<K, W, 2>(column, rows, ranks),
+                _ => rank_all::<K, W, 0>(column, rows, ranks),
             }
-            scan(column, ranks, &mut self.left);
+            scan(column, ranks, &mut self.right);
         }
         for set in &layout.sets {
-            self.left[set.lane.first as usize] = members(set, rows);
+            self.right[set.lane.first as usize] = outside(set, rows);
         }
     }
 
@@ -90,10 +97,11 @@ impl<const W: usize> Block<W> {
     fn pass_down(&mut self, nodes: &[LaidNode]) {
         for (slot, node) in nodes.iter().enumerate() {
             let here = self.slots[slot % SLOTS];
-            let left = self.left[node.predicate as usize];
-            self.slots[usize::from(node.left) % SLOTS] = std::array::from_fn(|w| here[w] & left[w]);
+            let right = self.right[node.predicate as usize];
+            self.slots[usize::from(node.left) % SLOTS] =
+                std::array::from_fn(|w| here[w] & !right[w]);
             self.slots[usize::from(node.right) % SLOTS] =
-                std::array::from_fn(|w| here[w] & !left[w]);
+                std::array::from_fn(|w| here[w] & right[w]);
         }
     }
 }
@@ -109,45 +117,62 @@ fn all_rows<const W: usize>(count: usize) -> Mask<W> {
     })
 }
 
-/// How many thresholds are below the value; for NaN the column's [`Column::nan_rank`].
+/// Adds each row to those of its rank.
 #[inline(always)]
-pub(super) fn rank<K: Kernel>(levels: &[Vec<Group>], value: f32) -> usize {
+fn rank_all<K: Kernel, const W: usize, const LEVELS: usize>(
+    column: &Column,
+    rows: Rows,
+    ranks: &mut [Mask<W>],
+) {
+    for (row, values) in rows.iter().enumerate() {
+        let rank = rank::<K, LEVELS>(&column.levels, values[column.feature]);
+        ranks[rank][row % W] |= bit(row / W);
+    }
+}
+
+/// How many thresholds are below the value; for NaN the column's [`Column::nan_rank`]. `LEVELS` is
+/// the number of levels where it is known, or 0.
+#[inline(always)]
+pub(super) fn rank<K: Kernel, const LEVELS: usize>(levels: &[Vec<Group>], value: f32) -> usize {
     let mut rank = 0_usize;
+    let levels = if LEVELS > 0 {
+        &levels[..LEVELS]
+    } else {
+        levels
+    };
     for level in levels {
         // NaN leads past the end.
-        let group = &level[rank.min(level.len() - 1)];
-        rank = rank
-            .min(level.len() - 1)
-            .wrapping_mul(Group::SIZE)
-            .wrapping_add(K::not_reached(group, value));
+        let group = rank.min(level.len() - 1);
+        rank = (group * Group::SIZE).wrapping_add(K::not_reached(&level[group], value));
     }
     rank
 }
 
-/// A row goes left at all thresholds from its rank on.
+/// A row goes right at all thresholds below its rank.
 #[inline(always)]
-fn scan<const W: usize>(column: &Column, ranks: &[Mask<W>], left: &mut [Mask<W>]) {
+fn scan<const W: usize>(column: &Column, ranks: &[Mask<W>], right: &mut [Mask<W>]) {
     let nan = ranks[column.nan_rank()];
     let zero = column.zero_rank.map_or([0; W], |rank| ranks[rank]);
     for lane in &column.lanes {
-        let (mut rows, kept) = match lane.direction {
-            Direction::Right => ([0; W], [!0; W]),
-            Direction::Left => (nan, [!0; W]),
-            Direction::RightWithZeros => ([0; W], zero.map(|rows| !rows)),
-            Direction::LeftWithZeros => (std::array::from_fn(|w| nan[w] | zero[w]), [!0; W]),
+        let (left, always_right) = match lane.direction {
+            Direction::Right => ([0; W], [0; W]),
+            Direction::Left => (nan, [0; W]),
+            Direction::RightWithZeros => ([0; W], zero),
+            Direction::LeftWithZeros => (std::array::from_fn(|w| nan[w] | zero[w]), [0; W]),
         };
-        let left = &mut left[lane.first as usize..][..column.thresholds];
-        for (left, ranked) in left.iter_mut().zip(ranks) {
-            rows = std::array::from_fn(|w| rows[w] | ranked[w] & kept[w]);
-            *left = rows;
+        let mut rows: Mask<W> = left.map(|rows| !rows);
+        let out = &mut right[lane.first as usize..][..column.thresholds];
+        for (out, ranked) in out.iter_mut().zip(ranks) {
+            rows = std::array::from_fn(|w| rows[w] & (!ranked[w] | always_right[w]));
+            *out = rows;
         }
     }
 }
 
-fn members<const W: usize>(set: &CategorySet, rows: Rows) -> Mask<W> {
+fn outside<const W: usize>(set: &CategorySet, rows: Rows) -> Mask<W> {
     let mut mask = [0; W];
     for (row, values) in rows.iter().enumerate() {
-        if contains(&set.bits, values[set.feature]) {
+        if !contains(&set.bits, values[set.feature]) {
             mask[row % W] |= bit(row / W);
         }
     }

@@ -15,7 +15,8 @@ pub(super) struct Layout {
     pub columns: Vec<Column>,
     pub sets: Vec<CategorySet>,
     pub trees: Vec<LaidTree>,
-    /// All trees' nodes, each after its parent, and one more that no walk enters.
+    /// All trees' nodes, each before its left subtree and that before its right one; then one more
+    /// that no walk enters.
     pub nodes: Vec<LaidNode>,
     /// All trees' leaf values, see [`padded_leaves`].
     pub leaves: Vec<f64>,
@@ -73,7 +74,8 @@ pub(super) struct CategorySet {
     pub lane: Lane,
 }
 
-/// Slots `0..nodes` of a tree are its nodes, the root first; its leaves follow in their order.
+/// Slots `0..nodes` of a tree are its nodes, the root first; its leaves follow from left to right,
+/// but for this: the leftmost leaf below the right child of node `i` is leaf `i + 1`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LaidTree {
     pub first_node: usize,
@@ -89,12 +91,14 @@ pub(super) struct LaidNode {
     /// Slots of the children.
     pub left: u16,
     pub right: u16,
+    /// The leftmost leaf below.
+    pub leaf: u16,
 }
 
 /// Room for the values of `leaves` leaves: small trees have as much as whole registers hold.
 pub(super) fn padded_leaves(leaves: usize) -> usize {
     if leaves <= 64 {
-        leaves.next_power_of_two().max(16)
+        leaves.next_power_of_two().max(32)
     } else {
         leaves
     }
@@ -132,26 +136,28 @@ impl Layout {
         let nodes = tree.nodes.len();
         let order = Order::new(tree);
         let slot = |child: i32| match usize::try_from(child) {
-            Ok(node) => order.place[node],
-            Err(_) => nodes + !child as usize,
+            Ok(node) => order.node_place[node],
+            Err(_) => nodes + order.leaf_place[!child as usize],
         };
+        let small = |slot: usize| u16::try_from(slot).expect("a tree has at most 8,191 slots");
         let first_node = self.nodes.len();
-        for &node in &order.nodes {
+        for &(node, leaf) in &order.nodes {
             let node = &tree.nodes[node];
             let (lane, predicate) = predicates.find(tree, node.feature, &node.split);
-            let [left, right] = [node.left, node.right]
-                .map(|child| u16::try_from(slot(child)).expect("a tree has at most 8,191 slots"));
             self.nodes.push(LaidNode {
                 predicate,
                 lane,
-                left,
-                right,
+                left: small(slot(node.left)),
+                right: small(slot(node.right)),
+                leaf: small(leaf),
             });
         }
         let first_leaf = self.leaves.len();
-        self.leaves.extend(&tree.leaves);
         self.leaves
-            .resize(first_leaf + padded_leaves(tree.leaves.len()), 0.0);
+            .resize(first_leaf + padded_leaves(nodes + 1), 0.0);
+        for (value, place) in tree.leaves.iter().zip(order.leaf_place) {
+            self.leaves[first_leaf + place] = *value;
+        }
         self.depth += order.depth;
         self.trees.push(LaidTree {
             first_node,
@@ -162,11 +168,13 @@ impl Layout {
     }
 }
 
-/// A tree's nodes, each after its parent and close to it.
+/// How a tree's nodes and leaves are numbered, see [`LaidTree`].
 struct Order {
-    nodes: Vec<usize>,
-    /// Index into `nodes` of each node.
-    place: Vec<usize>,
+    /// The tree's own numbers in our order, with the leftmost leaf below.
+    nodes: Vec<(usize, usize)>,
+    /// Our numbers in the tree's own order.
+    node_place: Vec<usize>,
+    leaf_place: Vec<usize>,
     depth: usize,
 }
 
@@ -174,23 +182,23 @@ impl Order {
     fn new(tree: &Tree) -> Self {
         let mut order = Self {
             nodes: Vec::new(),
-            place: vec![0; tree.nodes.len()],
+            node_place: vec![0; tree.nodes.len()],
+            leaf_place: vec![0; tree.leaves.len()],
             depth: 0,
         };
-        let mut open: Vec<(i32, usize)> = if tree.nodes.is_empty() {
-            Vec::new()
-        } else {
-            vec![(0, 1)]
-        };
-        while let Some((next, depth)) = open.pop() {
+        let root = if tree.nodes.is_empty() { !0 } else { 0 };
+        let mut open = vec![(root, 0, 0)];
+        while let Some((next, leaf, depth)) = open.pop() {
             let Ok(node) = usize::try_from(next) else {
+                order.leaf_place[!next as usize] = leaf;
+                order.depth = order.depth.max(depth);
                 continue;
             };
-            order.place[node] = order.nodes.len();
-            order.nodes.push(node);
-            order.depth = order.depth.max(depth);
+            order.node_place[node] = order.nodes.len();
+            order.nodes.push((node, leaf));
             let node = &tree.nodes[node];
-            open.extend([(node.right, depth + 1), (node.left, depth + 1)]);
+            open.push((node.right, order.nodes.len(), depth + 1));
+            open.push((node.left, leaf, depth + 1));
         }
         order
     }

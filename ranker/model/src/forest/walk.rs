@@ -50,7 +50,7 @@ impl Walk {
         // At least one, for the last of the nodes.
         self.left_from.resize((layout.lanes as usize).max(1), 0);
         for column in &layout.columns {
-            let rank = rank::<K>(&column.levels, row[column.feature]);
+            let rank = rank::<K, 0>(&column.levels, row[column.feature]);
             for lane in &column.lanes {
                 self.left_from[lane.index as usize] =
                     lane.first + left_from(column, lane.direction, rank) as u32;

@@ -270,7 +270,8 @@ fn the_largest_trees_and_many_trees_score_as_the_plain_walk() {
         shape(3, 4096, 7, false),
         shape(3, 4096, 2, true),
         shape(2_000, 8, 30, false),
-        shape(100, 255, 3, false),
+        shape(100, 257, 3, false),
+        shape(100, 65, 9, true),
         // More thresholds of one feature than two levels of the search tree hold.
         shape(20, 4096, 1, false),
     ];

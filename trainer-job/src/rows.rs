@@ -41,7 +41,7 @@ impl Catalog {
             .iter()
             .map(|product| product.fields.clone().single())
             .collect();
-        let (texts, lexicon) = Texts::build(&analyzer, &fields)
+        let (texts, lexicon) = Texts::build(&analyzer, fields.iter().map(Some))
             .map_err(|detail| TrainError::data(format!("the catalogue: {detail}")))?;
         Ok(Self {
             analyzer,

@@ -18,5 +18,7 @@ pub use job::{
     BaselineName, BoostingParameters, DataSource, EvaluationSettings, EventFormat, Measure, Metric,
     Reference, ReferenceModel, SyntheticShop, TableSource, TrainingJob,
 };
-pub use manifest::{FileEntry, MANIFEST_FORMAT, ModelManifest, TablesManifest, TextVersion};
+pub use manifest::{
+    FileEntry, MANIFEST_FORMAT, ModelManifest, TABLES_FORMAT, TablesManifest, TextVersion,
+};
 pub use report::{DataCounts, Failure, Measurement, Published, ReportError, TrainingReport};

@@ -3,8 +3,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{BoostingParameters, Digest};
 
-/// Written into every manifest; readers accept this one and the one before.
+/// Format of a model and its manifest; readers accept this one alone.
 pub const MANIFEST_FORMAT: u32 = 1;
+/// The same of tables.
+pub const TABLES_FORMAT: u32 = 2;
 
 /// A file of an artifact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -41,9 +41,11 @@ pub const MLMODEL_FILE: &str = "MLmodel";
 pub const GOLDEN_FILE: &str = "golden.json";
 pub const IMPORTANCE_FILE: &str = "importance.json";
 pub const REPORT_FILE: &str = "report.json";
-pub const ITEMS_FILE: &str = "items.ndjson";
-pub const QUERY_ITEMS_FILE: &str = "query_items.ndjson";
-pub const LEXICON_FILE: &str = "lexicon.json";
+pub const ITEMS_FILE: &str = "items.table";
+/// The forward index: the terms of each item's text.
+pub const TEXTS_FILE: &str = "texts.table";
+pub const QUERY_ITEMS_FILE: &str = "query_items.table";
+pub const LEXICON_FILE: &str = "lexicon.table";
 pub const PRIORS_FILE: &str = "priors.json";
 
 /// Ports of the ranker.

@@ -9,7 +9,6 @@ use crate::{
     features::{AnalysedQuery, RowInput, features},
     item::Candidate,
     tables::{QueryItems, Tables},
-    texts::TextView,
 };
 
 /// Scores may differ by this much from the trainer's.
@@ -116,7 +115,7 @@ pub fn features_of(
 struct Rows<'a> {
     tables: &'a Tables,
     query: AnalysedQuery,
-    query_items: Option<&'a QueryItems>,
+    query_items: Option<QueryItems<'a>>,
     time: i64,
 }
 
@@ -140,24 +139,28 @@ impl<'a> Rows<'a> {
     /// Appends the candidate's row.
     fn push(&self, candidate: &Candidate, row: &mut Vec<f32>) -> Seen {
         let tables = self.tables;
-        let item = tables.item(candidate.id);
+        let place = tables.find(candidate.id);
+        let item = place.and_then(|row| tables.get(row));
+        let table_text = item.map(|item| item.text()).unwrap_or_default();
         let own = candidate.fields.has_text().then(|| {
-            let (analyzer, lexicon) = (tables.analyzer(), tables.lexicon());
-            self.query.analyse(analyzer, lexicon, candidate.fields)
+            let tools = (tables.analyzer(), tables.lexicon());
+            self.query.analyse(tools, candidate.fields, &table_text)
         });
-        let (mut text, mut numbers) = (TextView::default(), candidate.fields.numbers());
-        if let Some(own) = &own {
-            text = own.view();
-        }
+        let text = match &own {
+            Some(own) => own.view().or(table_text),
+            None => table_text,
+        };
+        let mut numbers = candidate.fields.numbers();
         if let Some(item) = item {
-            text = text.or(tables.text(candidate.id).unwrap_or_default());
-            numbers = numbers.or(&item.fields.numbers());
+            numbers = numbers.or(&item.numbers());
         }
+        let history = item.map(|item| item.history());
+        let query_item = place.and_then(|row| self.query_items?.get(row));
         let input = RowInput {
             text,
             numbers,
-            item_history: item.map(|item| &item.history),
-            query_item: self.query_items.and_then(|items| items.get(candidate.id)),
+            item_history: history.as_ref(),
+            query_item: query_item.as_ref(),
             time: self.time,
         };
         let start = row.len();

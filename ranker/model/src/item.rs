@@ -141,7 +141,7 @@ pub struct Candidate<'a> {
     pub values: &'a [(usize, f32)],
 }
 
-static NO_FIELDS: ItemFields = ItemFields {
+pub(crate) static NO_FIELDS: ItemFields = ItemFields {
     title: None,
     description: None,
     brand: None,

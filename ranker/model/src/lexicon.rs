@@ -9,7 +9,7 @@ use zerocopy::{
 
 use crate::{
     tables::{
-        file::{TableFile, to_file},
+        file::{TableBytes, TableFile, to_file},
         keyed::{KeyOrder, KeyRef, KeyedRecord, KeyedRows},
     },
     texts::{TERM_LISTS, TermId, TermList, TextView},
@@ -88,7 +88,7 @@ pub struct Lexicon {
 }
 
 impl Lexicon {
-    pub(crate) fn open(bytes: Vec<u8>) -> Result<Self, String> {
+    pub(crate) fn open(bytes: TableBytes) -> Result<Self, String> {
         let file = TableFile::open(bytes, KIND, KeyedRows::<Term>::SECTIONS + 1)?;
         let sums = file.section::<U64>(KeyedRows::<Term>::SECTIONS)?;
         let [documents, terms @ ..] = file.records(&sums) else {
@@ -105,6 +105,10 @@ impl Lexicon {
             terms: KeyedRows::open(&file)?,
             file,
         })
+    }
+
+    pub(crate) fn file(&self) -> &TableFile {
+        &self.file
     }
 
     /// Items that were counted.
@@ -210,7 +214,7 @@ impl LexiconBuilder {
             .collect();
         let [directory, terms, keys] = order.sections(&terms);
         let bytes = to_file(KIND, &[directory, terms, keys, sums.as_bytes()]);
-        Ok((Lexicon::open(bytes)?, numbers))
+        Ok((Lexicon::open(bytes.into())?, numbers))
     }
 }
 

@@ -2,15 +2,16 @@
 //! lexicon. Features read it through [`TextView`], which borrows; training and serving read the
 //! same bytes.
 
+use xxhash_rust::xxh3::xxh3_64;
 use zerocopy::{
     FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned,
-    little_endian::{U16, U32},
+    little_endian::{U16, U32, U64},
 };
 
 use crate::{
-    item::ItemFields,
+    item::{ItemFields, NO_FIELDS},
     lexicon::{Lexicon, LexiconBuilder},
-    tables::file::{Section, TableFile, to_file},
+    tables::file::{Section, TableBytes, TableFile, to_file},
     text::Analyzer,
 };
 
@@ -21,6 +22,30 @@ const MISSING: u16 = 0xffff;
 /// Rows start at multiples of this.
 const UNIT: usize = 4;
 const KIND: [u8; 4] = *b"text";
+
+/// A field of an item that is text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextField {
+    Title,
+    Description,
+    Brand,
+    Category,
+}
+
+const TEXT_FIELDS: usize = TextField::ALL.len();
+
+impl TextField {
+    pub const ALL: [Self; 4] = [Self::Title, Self::Description, Self::Brand, Self::Category];
+
+    fn of(self, fields: &ItemFields) -> Option<&str> {
+        match self {
+            Self::Title => fields.title.as_deref(),
+            Self::Description => fields.description.as_deref(),
+            Self::Brand => fields.brand.as_deref(),
+            Self::Category => fields.category.as_deref(),
+        }
+    }
+}
 
 /// A way in which a field of an item is analysed into terms; the index keeps a list for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,12 +63,12 @@ impl TermList {
     pub const ALL: [Self; 4] = [Self::Title, Self::Description, Self::Brand, Self::Category];
 
     /// The field that is analysed.
-    fn field(self, fields: &ItemFields) -> Option<&str> {
+    pub fn field(self) -> TextField {
         match self {
-            Self::Title => fields.title.as_deref(),
-            Self::Description => fields.description.as_deref(),
-            Self::Brand => fields.brand.as_deref(),
-            Self::Category => fields.category.as_deref(),
+            Self::Title => TextField::Title,
+            Self::Description => TextField::Description,
+            Self::Brand => TextField::Brand,
+            Self::Category => TextField::Category,
         }
     }
 
@@ -85,6 +110,8 @@ impl TermId {
 pub struct TextView<'a> {
     lists: [Option<&'a [TermId]>; TERM_LISTS],
     title: Option<&'a str>,
+    /// Of the text as it was before its analysis, by [`TextField`].
+    hashes: Option<&'a [U64; TEXT_FIELDS]>,
 }
 
 impl<'a> TextView<'a> {
@@ -121,13 +148,24 @@ impl<'a> TextView<'a> {
         Self {
             lists,
             title: self.title.or(table.title),
+            hashes: None,
         }
+    }
+
+    /// Whether this was made of that `text` in that `field`. (Were two texts to have one hash of 64
+    /// bits, the request would be served with the table's own.)
+    fn is_of(&self, field: TextField, text: &str) -> bool {
+        self.hashes
+            .is_some_and(|hashes| hashes[field as usize] == hash(Some(text)))
     }
 
     /// The row of the index that starts `bytes`; `None` where they end too early.
     fn parse(bytes: &'a [u8]) -> Option<Self> {
         let (head, mut rest) = Head::ref_from_prefix(bytes).ok()?;
-        let mut view = Self::default();
+        let mut view = Self {
+            hashes: Some(&head.hashes),
+            ..Self::default()
+        };
         for (list, terms) in view.lists.iter_mut().zip(head.terms) {
             if terms.get() != MISSING {
                 let (terms, after) =
@@ -143,6 +181,11 @@ impl<'a> TextView<'a> {
     }
 }
 
+/// The hash of a field's text, never 0; 0 for a field that is not there.
+fn hash(text: Option<&str>) -> U64 {
+    U64::new(text.map_or(0, |text| xxh3_64(text.as_bytes()).max(1)))
+}
+
 /// An item's text, analysed; made for items that no index has.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AnalysedText {
@@ -151,18 +194,23 @@ pub struct AnalysedText {
 }
 
 impl AnalysedText {
-    /// `number` tells each term's number.
+    /// Analyses the fields that `known` was not made of; `number` tells each term's number.
     pub(crate) fn new(
         analyzer: &Analyzer,
         fields: &ItemFields,
+        known: &TextView,
         mut number: impl FnMut(&str) -> TermId,
     ) -> Self {
+        let new = TextField::ALL.map(|field| {
+            let text = field.of(fields);
+            text.filter(|text| !known.is_of(field, text))
+        });
         let lists = TermList::ALL.map(|list| {
-            let terms = list.analyse(analyzer, list.field(fields)?);
+            let terms = list.analyse(analyzer, new[list.field() as usize]?);
             let terms = terms.iter().take(MAX_LIST_TERMS);
             Some(terms.map(|term| number(term)).collect())
         });
-        let title = fields.title.as_deref().map(|title| {
+        let title = new[TextField::Title as usize].map(|title| {
             let mut key = analyzer.query_key(title);
             key.truncate(key.floor_char_boundary(MAX_LIST_TERMS));
             key
@@ -174,14 +222,17 @@ impl AnalysedText {
         TextView {
             lists: self.lists.each_ref().map(Option::as_deref),
             title: self.title.as_deref(),
+            hashes: None,
         }
     }
 }
 
-/// What a row of the index starts with: the length of each list and of the title in bytes.
+/// What a row of the index starts with: the hashes of its fields, the length of each list and that of
+/// the title in bytes.
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 struct Head {
+    hashes: [U64; TEXT_FIELDS],
     terms: [U16; TERM_LISTS],
     title: U16,
 }
@@ -195,35 +246,39 @@ pub struct Texts {
 }
 
 impl Texts {
-    /// Analyses the text of items, in their order, and counts the lexicon over them. Errors say
-    /// which limit was passed.
+    /// Analyses the text of items, in their order, and counts the lexicon over them; `None` makes a
+    /// row without text that is not counted. Errors say which limit was passed.
     pub fn build<'a>(
         analyzer: &Analyzer,
-        items: impl IntoIterator<Item = &'a ItemFields>,
+        items: impl IntoIterator<Item = Option<&'a ItemFields>>,
     ) -> Result<(Self, Lexicon), String> {
         let mut lexicon = LexiconBuilder::default();
-        let texts: Vec<AnalysedText> = items
-            .into_iter()
-            .map(|fields| {
-                let text = AnalysedText::new(analyzer, fields, |term| lexicon.number(term));
+        let mut heads = Vec::new();
+        let mut texts = Vec::new();
+        for item in items {
+            let fields = item.unwrap_or(&NO_FIELDS);
+            let number = |term: &str| lexicon.number(term);
+            let text = AnalysedText::new(analyzer, fields, &TextView::default(), number);
+            if item.is_some() {
                 lexicon.count(&text.view());
-                text
-            })
-            .collect();
+            }
+            heads.push(Head::new(fields, &text.view()));
+            texts.push(text);
+        }
         let (lexicon, numbers) = lexicon.finish()?;
         let mut starts = vec![U32::new(0)];
         let mut rows = Vec::new();
-        for text in &texts {
-            push_row(&text.view(), &numbers, &mut rows);
+        for (head, text) in heads.iter().zip(&texts) {
+            head.write(&text.view(), &numbers, &mut rows);
             let end = u32::try_from(rows.len() / UNIT)
                 .map_err(|_| format!("the text of row {} ends beyond 16 GiB", starts.len() - 1))?;
             starts.push(end.into());
         }
         let bytes = to_file(KIND, &[starts.as_bytes(), &rows]);
-        Ok((Self::open(bytes)?, lexicon))
+        Ok((Self::open(bytes.into())?, lexicon))
     }
 
-    pub(crate) fn open(bytes: Vec<u8>) -> Result<Self, String> {
+    pub(crate) fn open(bytes: TableBytes) -> Result<Self, String> {
         let file = TableFile::open(bytes, KIND, 2)?;
         let texts = Self {
             starts: file.section(0)?,
@@ -231,9 +286,13 @@ impl Texts {
             file,
         };
         match (0..texts.len()).find(|row| texts.get(*row).is_none()) {
-            Some(row) => Err(format!("the text of row {row} is damaged")),
+            Some(row) => Err(format!("row {row}: the text is damaged")),
             None => Ok(texts),
         }
+    }
+
+    pub(crate) fn file(&self) -> &TableFile {
+        &self.file
     }
 
     /// Number of rows.
@@ -257,17 +316,24 @@ impl Texts {
     }
 }
 
-/// `numbers` are the final ones of the terms.
-fn push_row(text: &TextView, numbers: &[TermId], rows: &mut Vec<u8>) {
-    let length = |length: Option<usize>| U16::new(length.map_or(MISSING, |length| length as u16));
-    let head = Head {
-        terms: text.lists.map(|list| length(list.map(<[_]>::len))),
-        title: length(text.title.map(str::len)),
-    };
-    rows.extend_from_slice(head.as_bytes());
-    for term in text.lists.into_iter().flatten().flatten() {
-        rows.extend_from_slice(numbers[term.row()].as_bytes());
+impl Head {
+    fn new(fields: &ItemFields, text: &TextView) -> Self {
+        let length =
+            |length: Option<usize>| U16::new(length.map_or(MISSING, |length| length as u16));
+        Self {
+            hashes: TextField::ALL.map(|field| hash(field.of(fields))),
+            terms: text.lists.map(|list| length(list.map(<[_]>::len))),
+            title: length(text.title.map(str::len)),
+        }
     }
-    rows.extend_from_slice(text.title.unwrap_or_default().as_bytes());
-    rows.resize(rows.len().next_multiple_of(UNIT), 0);
+
+    /// Writes the row of this text; `numbers` are the final ones of the terms.
+    fn write(&self, text: &TextView, numbers: &[TermId], rows: &mut Vec<u8>) {
+        rows.extend_from_slice(self.as_bytes());
+        for term in text.lists.into_iter().flatten().flatten() {
+            rows.extend_from_slice(numbers[term.row()].as_bytes());
+        }
+        rows.extend_from_slice(text.title.unwrap_or_default().as_bytes());
+        rows.resize(rows.len().next_multiple_of(UNIT), 0);
+    }
 }

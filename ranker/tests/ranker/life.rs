@@ -92,11 +92,11 @@ fn a_damaged_artifact_is_never_served() {
         ),
         (
             |a| {
-                rewrite(a.tables_dir().join("items.ndjson"), |bytes| {
+                rewrite(a.tables_dir().join("items.table"), |bytes| {
                     bytes.truncate(9)
                 })
             },
-            &["items.ndjson", "cut off"],
+            &["items.table", "cut off"],
         ),
         (
             |a| fs::remove_dir_all(a.model_dir()).unwrap(),

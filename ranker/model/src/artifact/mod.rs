@@ -11,12 +11,15 @@ use std::{
 };
 
 use searchop_contract::{
-    Digest, FileEntry, MANIFEST_FORMAT, ModelManifest, TablesManifest, TextVersion, names,
+    Digest, FileEntry, MANIFEST_FORMAT, ModelManifest, TABLES_FORMAT, TablesManifest, TextVersion,
+    names,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
 
-use crate::{features::FEATURES_VERSION, forest::ForestError, text::Analyzer};
+use crate::{
+    features::FEATURES_VERSION, forest::ForestError, tables::file::TableBytes, text::Analyzer,
+};
 
 mod model;
 
@@ -39,10 +42,11 @@ pub enum ArtifactError {
     Damaged { file: String, detail: String },
     #[error("{file}: {detail}")]
     Malformed { file: String, detail: String },
-    #[error("{file} line {line}: {detail}")]
-    Line {
+    /// What a table is to be built from contradicts itself.
+    #[error("{file} row {row}: {detail}")]
+    Row {
         file: String,
-        line: usize,
+        row: usize,
         detail: String,
     },
     /// Written by a program that computes features differently.
@@ -76,6 +80,8 @@ impl ArtifactError {
 
 /// What the two kinds of manifest have in common.
 pub trait Manifest: Serialize + DeserializeOwned {
+    /// The format that this program writes and reads.
+    const FORMAT: u32;
     fn format_version(&self) -> u32;
     fn files(&self) -> &[FileEntry];
     fn set_files(&mut self, files: Vec<FileEntry>);
@@ -84,8 +90,9 @@ pub trait Manifest: Serialize + DeserializeOwned {
 }
 
 macro_rules! manifest {
-    ($type:ty) => {
+    ($type:ty, $format:expr) => {
         impl Manifest for $type {
+            const FORMAT: u32 = $format;
             fn format_version(&self) -> u32 {
                 self.format_version
             }
@@ -105,8 +112,8 @@ macro_rules! manifest {
     };
 }
 
-manifest!(ModelManifest);
-manifest!(TablesManifest);
+manifest!(ModelManifest, MANIFEST_FORMAT);
+manifest!(TablesManifest, TABLES_FORMAT);
 
 /// Seals the folder: lists its files, sorted by name, in `manifest` and writes `manifest.json`
 /// last. Everything is on disk when this returns.
@@ -132,11 +139,11 @@ fn list_files(dir: &Path) -> Result<Vec<FileEntry>, ArtifactError> {
         if name == names::MANIFEST_FILE {
             continue;
         }
-        let bytes = fs::read(entry.path()).map_err(ArtifactError::io(&entry.path()))?;
+        let (bytes, hash) = hash_file(&entry.path(), u64::MAX)?;
         files.push(FileEntry {
             name,
-            bytes: bytes.len() as u64,
-            sha256: Digest::of(&bytes),
+            bytes,
+            sha256: digest(hash),
         });
     }
     files.sort_by(|a, b| a.name.cmp(&b.name));
@@ -234,7 +241,7 @@ pub(crate) fn read_manifest<M: Manifest>(
         (
             "formatVersion",
             manifest.format_version().to_string(),
-            MANIFEST_FORMAT.to_string(),
+            M::FORMAT.to_string(),
         ),
         ("text version", text(found), text(&expected)),
         (
@@ -262,12 +269,29 @@ pub(crate) fn read_listed(
     files: &[FileEntry],
     name: &str,
 ) -> Result<Vec<u8>, ArtifactError> {
-    let entry = files.iter().find(|file| file.name == name).ok_or_else(|| {
-        ArtifactError::malformed(names::MANIFEST_FILE, format!("{name:?} is not listed"))
-    })?;
+    let entry = listed(files, name)?;
     let bytes = read_at_most(&dir.join(name), entry.bytes)?;
     check_sum(entry, bytes.len() as u64, Sha256::new_with_prefix(&bytes))?;
     Ok(bytes)
+}
+
+/// The same for a table, which is mapped if it is large.
+pub(crate) fn open_listed(
+    dir: &Path,
+    files: &[FileEntry],
+    name: &str,
+) -> Result<TableBytes, ArtifactError> {
+    let entry = listed(files, name)?;
+    let path = dir.join(name);
+    let bytes = TableBytes::open(&path, entry.bytes).map_err(ArtifactError::io(&path))?;
+    check_sum(entry, bytes.len() as u64, Sha256::new_with_prefix(&*bytes))?;
+    Ok(bytes)
+}
+
+fn listed<'a>(files: &'a [FileEntry], name: &str) -> Result<&'a FileEntry, ArtifactError> {
+    files.iter().find(|file| file.name == name).ok_or_else(|| {
+        ArtifactError::malformed(names::MANIFEST_FILE, format!("{name:?} is not listed"))
+    })
 }
 
 /// Checks what was read of a file: its length, or one byte more where it is longer than it should
@@ -291,18 +315,38 @@ pub(crate) fn check_sum(entry: &FileEntry, bytes: u64, hash: Sha256) -> Result<(
             entry.bytes
         ));
     }
-    let found: String = hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    if found != entry.sha256.hex() {
+    let found = digest(hash);
+    if found != entry.sha256 {
         return damaged(format!(
-            "has sha256 {found}, the manifest says {}",
+            "has sha256 {}, the manifest says {}",
+            found.hex(),
             entry.sha256.hex()
         ));
     }
     Ok(())
+}
+
+fn digest(hash: Sha256) -> Digest {
+    let hex: String = hash
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("sha256:{hex}")
+        .parse()
+        .expect("a sha256 is a digest")
+}
+
+/// Length and hash of a file that should have at most `limit` bytes; of a longer one, of one byte
+/// more.
+fn hash_file(path: &Path, limit: u64) -> Result<(u64, Sha256), ArtifactError> {
+    let read = || -> io::Result<(u64, Sha256)> {
+        let mut hash = Sha256::new();
+        let mut file = File::open(path)?.take(limit.saturating_add(1));
+        let bytes = io::copy(&mut file, &mut hash)?;
+        Ok((bytes, hash))
+    };
+    read().map_err(ArtifactError::io(path))
 }
 
 /// Reads a file that should have at most `limit` bytes; of a longer one, one byte more.
@@ -321,7 +365,8 @@ fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>, ArtifactError> {
 pub fn verify_artifact(dir: &Path, expected: &Digest) -> Result<Vec<FileEntry>, ArtifactError> {
     let files = listed_files(&read_manifest_bytes(dir, expected)?)?;
     for file in &files {
-        read_listed(dir, &files, &file.name)?;
+        let (bytes, hash) = hash_file(&dir.join(&file.name), file.bytes)?;
+        check_sum(file, bytes, hash)?;
     }
     Ok(files)
 }

@@ -94,14 +94,14 @@ impl AnalysedQuery {
             .unwrap_or(TermId::OTHER)
     }
 
-    /// Analyses text that no table has, for this query alone.
+    /// Analyses, for this query alone, the fields that `known` was not made of.
     pub(crate) fn analyse(
         &self,
-        analyzer: &Analyzer,
-        lexicon: &Lexicon,
+        (analyzer, lexicon): (&Analyzer, &Lexicon),
         fields: &ItemFields,
+        known: &TextView,
     ) -> AnalysedText {
-        AnalysedText::new(analyzer, fields, |word| self.number(lexicon, word))
+        AnalysedText::new(analyzer, fields, known, |word| self.number(lexicon, word))
     }
 
     /// The key of the query's counters.

@@ -34,7 +34,7 @@ impl Shop {
             title: Some("Blue kettle".into()),
             ..ItemFields::default()
         };
-        let (_, lexicon) = Texts::build(&analyzer, &[shoe(), other]).unwrap();
+        let (_, lexicon) = Texts::build(&analyzer, [Some(&shoe()), Some(&other)]).unwrap();
         let totals = Totals {
             impressions: [100; 9],
             clicks: [10; 9],
@@ -65,7 +65,8 @@ impl Shop {
     ) -> BTreeMap<&'static str, f32> {
         let context = self.context();
         let query = context.query(query);
-        let text = query.analyse(&self.analyzer, &self.lexicon, fields);
+        let tools = (&self.analyzer, &self.lexicon);
+        let text = query.analyse(tools, fields, &TextView::default());
         let mut row = Vec::new();
         let input = RowInput {
             text: text.view(),

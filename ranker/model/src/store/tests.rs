@@ -7,7 +7,7 @@ use std::{
 };
 
 use object_store::{ObjectStore, ObjectStoreExt, memory::InMemory, path::Path as Key};
-use searchop_contract::{FileEntry, MANIFEST_FORMAT, TablesManifest, TextVersion};
+use searchop_contract::{FileEntry, TABLES_FORMAT, TablesManifest, TextVersion};
 use tempfile::TempDir;
 
 use super::*;
@@ -19,7 +19,7 @@ fn sealed(text: &str) -> (TempDir, Digest) {
     write_file(dir.path(), "a.txt", text.as_bytes()).unwrap();
     write_file(dir.path(), "b.txt", b"").unwrap();
     let manifest = TablesManifest {
-        format_version: MANIFEST_FORMAT,
+        format_version: TABLES_FORMAT,
         model: "products".into(),
         files: Vec::<FileEntry>::new(),
         text: TextVersion {

@@ -9,6 +9,8 @@ use zerocopy::{
     little_endian::{U32, U64},
 };
 
+pub(crate) use super::bytes::TableBytes;
+
 /// A cache line.
 const ALIGNMENT: usize = 64;
 const MAGIC: [u8; 8] = *b"SearchOp";
@@ -43,13 +45,13 @@ pub(crate) struct Section<T> {
 
 /// A table's bytes with the places of its sections.
 pub(crate) struct TableFile {
-    bytes: Vec<u8>,
+    bytes: TableBytes,
     sections: Vec<Range<usize>>,
 }
 
 impl TableFile {
     /// `kind` is what the file must say that it is, `sections` how many it must have.
-    pub(crate) fn open(bytes: Vec<u8>, kind: [u8; 4], sections: usize) -> Result<Self, String> {
+    pub(crate) fn open(bytes: TableBytes, kind: [u8; 4], sections: usize) -> Result<Self, String> {
         let (header, rest) =
             Header::ref_from_prefix(&bytes).map_err(|_| "is shorter than its header")?;
         if header.magic != MAGIC || header.kind != kind {
@@ -74,7 +76,7 @@ impl TableFile {
     /// Section number `index`, if it is a whole number of `T`s.
     pub(crate) fn section<T: Record>(&self, index: usize) -> Result<Section<T>, String> {
         let place = self.sections[index].clone();
-        if place.len() % size_of::<T>() != 0 {
+        if !place.len().is_multiple_of(size_of::<T>()) {
             let (bytes, size) = (place.len(), size_of::<T>());
             return Err(format!(
                 "section {index} has {bytes} bytes, its records have {size} each"
@@ -90,6 +92,11 @@ impl TableFile {
     pub(crate) fn records<T: Record>(&self, section: &Section<T>) -> &[T] {
         let bytes = self.bytes.get(section.place.clone()).unwrap_or_default();
         <[T]>::ref_from_bytes(bytes).unwrap_or_default()
+    }
+
+    /// All of it.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 }
 

@@ -131,7 +131,7 @@ fn given_values_and_fields_win_over_what_would_be_computed() {
 #[test]
 fn fields_equal_to_the_tables_give_the_tables_row() {
     let bundle = open(&Artifacts::write()).unwrap();
-    let fields = bundle.tables.item("shoe").unwrap().fields.clone();
+    let fields = shop::rows().items.remove(0).fields;
     let rows = bundle.features_of(
         "shoes",
         NOW,
@@ -280,7 +280,7 @@ fn manifests_cannot_name_files_elsewhere() {
     let dir = shop.model_dir();
     let text = fs::read_to_string(dir.join(names::MANIFEST_FILE)).unwrap();
     for name in [
-        "../tables/items.ndjson",
+        "../tables/items.table",
         "/etc/passwd",
         "",
         ".",

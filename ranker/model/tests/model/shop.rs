@@ -157,11 +157,18 @@ pub struct Artifacts {
 
 impl Artifacts {
     pub fn write() -> Self {
+        Self::write_rows(|_| {})
+    }
+
+    /// Of other rows.
+    pub fn write_rows(change: impl FnOnce(&mut TableRows)) -> Self {
+        let mut rows = rows();
+        change(&mut rows);
         let root = TempDir::new().unwrap();
         for folder in ["model", "tables"] {
             fs::create_dir(root.path().join(folder)).unwrap();
         }
-        let tables = Tables::build(rows()).unwrap();
+        let tables = Tables::build(rows).unwrap();
         let tables_digest = tables.write(&root.path().join("tables")).unwrap();
         let mut shop = Self {
             root,

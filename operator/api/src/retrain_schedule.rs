@@ -60,6 +60,19 @@ pub struct RetrainScheduleSpec {
     #[schemars(range(min = 10, max = 604_800))]
     pub starting_deadline_seconds: i64,
 
+    /// Each tick asks up to this many seconds late, so that many schedules of one time do not start
+    /// at once. How late is decided by the schedule's name and the tick, and ends before the next
+    /// tick.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 86_400))]
+    pub jitter_seconds: i32,
+
+    /// Times in which ticks ask for nothing, such as a sale.
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    #[schemars(length(max = 16))]
+    pub blackouts: Vec<Blackout>,
+
     /// What happens at a tick while a run is under way. Forbid: the tick is skipped. Replace: the
     /// run is stopped and a new one starts.
     #[serde(default)]
@@ -119,6 +132,20 @@ pub struct ModelReference {
     pub name: String,
 }
 
+/// A time in which ticks ask for nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "self.startTime < self.endTime", "message": "startTime must be before endTime"},
+]))]
+pub struct Blackout {
+    /// First instant of it.
+    pub start_time: Time,
+
+    /// First instant after it.
+    pub end_time: Time,
+}
+
 /// What happens at a tick while a run is under way. Forbid: the tick is skipped. Replace: the run
 /// is stopped and a new one starts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -145,7 +172,7 @@ pub struct RetrainScheduleStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub anchor_time: Option<Time>,
 
-    /// Hash of schedule, time zone and suspend, from which an edit is seen.
+    /// Hash of schedule, time zone, jitter and suspend, from which an edit is seen.
     #[schemars(length(max = 80))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub anchor_hash: Option<String>,
@@ -154,7 +181,7 @@ pub struct RetrainScheduleStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_schedule_time: Option<Time>,
 
-    /// Next tick; absent while suspended.
+    /// When it asks next, jitter included; absent while suspended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_schedule_time: Option<Time>,
 
@@ -174,7 +201,7 @@ pub struct SkippedTick {
     /// The tick.
     pub time: Time,
 
-    /// Why: RunActive, ModelMissing, ModelSuspended, DeadlineExceeded, Missed.
+    /// Why: Blackout, RunActive, ModelMissing, ModelSuspended, DeadlineExceeded, Missed.
     #[schemars(length(max = 64))]
     pub reason: String,
 }

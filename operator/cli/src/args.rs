@@ -36,6 +36,10 @@ pub enum Command {
     #[command(subcommand)]
     Local(Local),
 
+    /// Look into schedules.
+    #[command(subcommand)]
+    Schedule(Schedule),
+
     /// Check manifests like a cluster does, without one.
     Validate(Files),
 
@@ -68,6 +72,26 @@ pub enum Local {
 
     /// Stop the running `up`; versions and state are kept.
     Down(Down),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Schedule {
+    /// Print when schedules ask next, with time zone, jitter and blackouts.
+    Next(NextTicks),
+}
+
+#[derive(Debug, Args)]
+pub struct NextTicks {
+    #[command(flatten)]
+    pub files: Files,
+
+    /// How many ticks of each schedule.
+    #[arg(long, default_value_t = 5, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub count: u16,
+
+    /// Ticks after this time, such as 2026-11-24T09:30:00Z [default: now].
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<jiff::Timestamp>,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ mod args;
 mod exit;
 mod local;
 mod manifest;
+mod schedule;
 mod schema;
 mod terminal;
 
@@ -13,7 +14,7 @@ use clap::{CommandFactory, Parser};
 use clap_complete::{Shell, generate};
 
 use crate::{
-    args::{Cli, Command, Local},
+    args::{Cli, Command, Local, Schedule},
     exit::Exit,
     terminal::{Log, print_error},
 };
@@ -31,6 +32,12 @@ async fn run(cli: &Cli, log: Log) -> Exit {
         Command::Local(Local::Status(args)) => local::status(args, log),
         Command::Local(Local::Retrain(args)) => local::retrain(args, log),
         Command::Local(Local::Down(args)) => local::down(args, log),
+        Command::Schedule(Schedule::Next(args)) => {
+            return schedule::next(args).unwrap_or_else(|error| {
+                print_error(log.paint(), &error);
+                error.exit()
+            });
+        }
         Command::Validate(args) => return validate(args, log),
         Command::Completion { shell } => {
             complete(*shell);

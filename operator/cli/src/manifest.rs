@@ -156,7 +156,16 @@ pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, ManifestError> {
 
 /// Reads and checks everything that `paths` name.
 pub fn read(paths: &[PathBuf]) -> Result<Manifests, ManifestError> {
-    let sources = files(paths)?
+    parse(&sources(paths)?)
+}
+
+/// Reads and checks the files, whatever of a model and its schedules they hold.
+pub fn read_all(paths: &[PathBuf]) -> Result<Checked, ManifestError> {
+    check(&sources(paths)?)
+}
+
+fn sources(paths: &[PathBuf]) -> Result<Vec<Source>, ManifestError> {
+    files(paths)?
         .into_iter()
         .map(|path| match std::fs::read_to_string(&path) {
             Ok(text) => Ok(Source {
@@ -165,8 +174,7 @@ pub fn read(paths: &[PathBuf]) -> Result<Manifests, ManifestError> {
             }),
             Err(source) => Err(ManifestError::Read { path, source }),
         })
-        .collect::<Result<Vec<_>, _>>()?;
-    parse(&sources)
+        .collect()
 }
 
 /// One document of a file.
@@ -175,8 +183,20 @@ struct Document {
     value: Value,
 }
 
+/// Valid documents.
+#[derive(Debug)]
+pub struct Checked {
+    pub models: Vec<RankingModel>,
+    pub schedules: Vec<RetrainSchedule>,
+    ignored: Vec<Ignored>,
+}
+
 /// Checks every document and picks out the one model with its schedules.
 pub fn parse(sources: &[Source]) -> Result<Manifests, ManifestError> {
+    assemble(sources, check(sources)?)
+}
+
+fn check(sources: &[Source]) -> Result<Checked, ManifestError> {
     let mut problems = Vec::new();
     let mut models: Vec<RankingModel> = Vec::new();
     let mut schedules: Vec<RetrainSchedule> = Vec::new();
@@ -221,15 +241,19 @@ pub fn parse(sources: &[Source]) -> Result<Manifests, ManifestError> {
     if !problems.is_empty() {
         return Err(ManifestError::Invalid(Problems(problems)));
     }
-    assemble(sources, models, schedules, ignored)
+    Ok(Checked {
+        models,
+        schedules,
+        ignored,
+    })
 }
 
-fn assemble(
-    sources: &[Source],
-    mut models: Vec<RankingModel>,
-    schedules: Vec<RetrainSchedule>,
-    ignored: Vec<Ignored>,
-) -> Result<Manifests, ManifestError> {
+fn assemble(sources: &[Source], checked: Checked) -> Result<Manifests, ManifestError> {
+    let Checked {
+        mut models,
+        schedules,
+        ignored,
+    } = checked;
     let place = sources
         .iter()
         .map(|source| source.name.as_str())

@@ -21,6 +21,7 @@ mod run;
 mod schedule;
 #[cfg(test)]
 mod testing;
+mod ticks;
 mod time;
 mod train_hash;
 mod training;
@@ -32,4 +33,5 @@ pub use plan::{
 };
 pub use retrain_request::{RequestError, RetrainRequest};
 pub use schedule::{ObservedModel, ObservedSchedule, SchedulePlan, plan_schedule};
+pub use ticks::{Tick, Ticks, TicksError};
 pub use train_hash::train_hash;

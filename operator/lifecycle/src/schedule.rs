@@ -7,7 +7,7 @@
 //! schedule is edited or resumed, so nothing ever fires for the past, and it never moves back by
 //! itself, so a clock that jumps back repeats nothing.
 
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp};
 use searchop_api::{
     ConcurrencyPolicy, RetrainScheduleSpec, RetrainScheduleStatus, SkippedTick, TickRecord,
     Trigger,
@@ -16,7 +16,7 @@ use searchop_api::{
 use serde_json::json;
 
 use crate::{
-    Cron, Note, NoteType, RetrainRequest,
+    Note, NoteType, RetrainRequest, Tick, Ticks, TicksError,
     time::{stored, whole_seconds},
     train_hash::digest,
 };
@@ -27,6 +27,7 @@ const MAX_RECENT: usize = 20;
 /// Everything the plan may know of one schedule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ObservedSchedule {
+    pub namespace: String,
     pub name: String,
     pub generation: i64,
     pub spec: RetrainScheduleSpec,
@@ -58,7 +59,7 @@ pub struct SchedulePlan {
     pub request: Option<String>,
     /// What to tell people, after the status is stored.
     pub notes: Vec<Note>,
-    /// Look again at this time even if nothing happens: the next tick.
+    /// Look again at this time even if nothing happens: the next tick, covered by a blackout or not.
     pub wake_at: Option<Timestamp>,
 }
 
@@ -76,23 +77,21 @@ pub fn plan_schedule(observed: &ObservedSchedule) -> SchedulePlan {
     };
     plan.status.observed_generation = Some(seen.generation);
     anchor(seen, &mut plan.status);
-    let fate = match Clockwork::read(&seen.spec) {
-        Ok(clockwork) => {
+    let fate = match Ticks::new((&seen.namespace, &seen.name), &seen.spec) {
+        Ok(ticks) => {
             if !seen.spec.suspend {
-                look_at_ticks(seen, &clockwork, &mut plan);
+                look_at_ticks(seen, &ticks, &mut plan);
+                plan.wake_at = next_tick(seen, &ticks, &plan.status).map(|tick| tick.due);
             }
-            let next = if seen.spec.suspend {
-                None
-            } else {
-                next_tick(seen, &clockwork, &plan.status)
-            };
-            plan.status.next_schedule_time = next.map(stored);
-            plan.wake_at = next;
+            let next = next_tick(seen, &ticks, &plan.status)
+                .filter(|_| !seen.spec.suspend)
+                .and_then(|tick| ticks.first_open(tick));
+            plan.status.next_schedule_time = next.map(|tick| stored(tick.due));
             fate(seen, next)
         }
-        Err(fate) => {
+        Err(error) => {
             plan.status.next_schedule_time = None;
-            fate
+            unreadable(&error)
         }
     };
     let was_stalled = stalled_reason(&seen.status);
@@ -101,12 +100,6 @@ pub fn plan_schedule(observed: &ObservedSchedule) -> SchedulePlan {
         plan.notes.push(warning(fate.reason, fate.message));
     }
     plan
-}
-
-/// Expression and zone, both readable.
-struct Clockwork {
-    cron: Cron,
-    zone: TimeZone,
 }
 
 /// What the conditions say.
@@ -118,37 +111,27 @@ struct Fate {
     message: String,
 }
 
-impl Clockwork {
-    fn read(spec: &RetrainScheduleSpec) -> Result<Self, Fate> {
-        let stalled = |reason, message| Fate {
-            scheduled: false,
-            stalls: true,
-            reason,
-            message,
-        };
-        let cron = spec
-            .schedule
-            .parse()
-            .map_err(|error| stalled("ScheduleInvalid", format!("spec.schedule: {error}")))?;
-        let zone = TimeZone::get(&spec.time_zone).map_err(|_| {
-            stalled(
-                "TimeZoneUnknown",
-                format!(
-                    "spec.timeZone: {:?} is not a known time zone",
-                    spec.time_zone
-                ),
-            )
-        })?;
-        Ok(Self { cron, zone })
+fn unreadable(error: &TicksError) -> Fate {
+    Fate {
+        scheduled: false,
+        stalls: true,
+        reason: match error {
+            TicksError::Schedule(_) => "ScheduleInvalid",
+            TicksError::TimeZone(_) => "TimeZoneUnknown",
+        },
+        message: error.to_string(),
     }
 }
 
 /// Starts counting from now where the schedule is new, edited or resumed.
 fn anchor(seen: &ObservedSchedule, status: &mut RetrainScheduleStatus) {
     let spec = &seen.spec;
-    let hash = digest(
-        &json!({"schedule": spec.schedule, "timeZone": spec.time_zone, "suspend": spec.suspend}),
-    );
+    let hash = digest(&json!({
+        "schedule": spec.schedule,
+        "timeZone": spec.time_zone,
+        "jitterSeconds": spec.jitter_seconds,
+        "suspend": spec.suspend,
+    }));
     if status.anchor_hash.as_deref() != Some(&hash) || status.anchor_time.is_none() {
         status.anchor_hash = Some(hash);
         status.anchor_time = Some(stored(seen.now));
@@ -159,42 +142,43 @@ fn anchor(seen: &ObservedSchedule, status: &mut RetrainScheduleStatus) {
 /// back behind it.
 fn next_tick(
     seen: &ObservedSchedule,
-    clockwork: &Clockwork,
+    ticks: &Ticks,
     status: &RetrainScheduleStatus,
-) -> Option<Timestamp> {
+) -> Option<Tick> {
     let anchor = status.anchor_time.as_ref().map_or(seen.now, |time| time.0);
-    clockwork
-        .cron
-        .next_after(&clockwork.zone, anchor.max(seen.now))
+    match ticks.next_due(seen.now)? {
+        tick if tick.time > anchor => Some(tick),
+        _ => ticks.after(anchor),
+    }
 }
 
 /// Deals with every tick since the anchor: the newest may ask, those before it were missed.
-fn look_at_ticks(seen: &ObservedSchedule, clockwork: &Clockwork, plan: &mut SchedulePlan) {
+fn look_at_ticks(seen: &ObservedSchedule, ticks: &Ticks, plan: &mut SchedulePlan) {
     let Some(anchor) = plan.status.anchor_time.as_ref().map(|time| time.0) else {
         return;
     };
-    let newest = clockwork
-        .cron
-        .newest_until(&clockwork.zone, seen.now)
-        .filter(|tick| *tick > anchor);
+    let newest = ticks.newest_due(seen.now).filter(|tick| tick.time > anchor);
     let Some(tick) = newest else {
         return;
     };
-    let earlier = missed_before(clockwork, tick, anchor);
+    let earlier = missed_before(ticks, tick, anchor);
     for missed in earlier.iter().rev() {
         skip(&mut plan.status, *missed, "Missed");
     }
     if let Some(missed) = earlier.first() {
-        let message = format!("ticks before {tick} were missed, the newest of them {missed}");
+        let message = format!(
+            "ticks before {} were missed, the newest of them {missed}",
+            tick.time
+        );
         plan.notes.push(warning("TicksMissed", message));
     }
-    match decide(seen, tick) {
+    match decide(seen, ticks, tick) {
         Ok(request) => {
-            record(&mut plan.status, tick, "Requested");
-            plan.status.last_schedule_time = Some(stored(tick));
+            record(&mut plan.status, tick.time, "Requested");
+            plan.status.last_schedule_time = Some(stored(tick.time));
             let message = format!(
-                "asked {} for the retrain of {tick}",
-                seen.spec.model_ref.name
+                "asked {} for the retrain of {}",
+                seen.spec.model_ref.name, tick.time
             );
             plan.notes.push(Note {
                 kind: NoteType::Normal,
@@ -204,30 +188,31 @@ fn look_at_ticks(seen: &ObservedSchedule, clockwork: &Clockwork, plan: &mut Sche
             plan.request = request;
         }
         Err(reason) => {
-            skip(&mut plan.status, tick, reason);
+            skip(&mut plan.status, tick.time, reason);
             plan.notes.push(warning(
                 "TickSkipped",
-                format!("nothing was asked for at {tick}: {reason}"),
+                format!("nothing was asked for at {}: {reason}", tick.time),
             ));
         }
     }
-    plan.status.anchor_time = Some(stored(tick));
+    plan.status.anchor_time = Some(stored(tick.time));
 }
 
-/// Ticks after the anchor and before the newest, newest first; as many as are remembered.
-fn missed_before(clockwork: &Clockwork, newest: Timestamp, anchor: Timestamp) -> Vec<Timestamp> {
-    let before = |tick: &Timestamp| {
-        let just_before = tick.checked_sub(SignedDuration::from_secs(1)).ok()?;
-        clockwork.cron.newest_until(&clockwork.zone, just_before)
-    };
-    std::iter::successors(before(&newest), before)
-        .take_while(|tick| *tick > anchor)
+/// Times of ticks after the anchor and before the newest, newest first; as many as are remembered.
+fn missed_before(ticks: &Ticks, newest: Tick, anchor: Timestamp) -> Vec<Timestamp> {
+    std::iter::successors(ticks.before(newest), |tick| ticks.before(*tick))
+        .map(|tick| tick.time)
+        .take_while(|time| *time > anchor)
         .take(MAX_RECENT - 1)
         .collect()
 }
 
 /// The request for a tick (`None` where it has been written already), or why there is none.
-fn decide(seen: &ObservedSchedule, tick: Timestamp) -> Result<Option<String>, &'static str> {
+fn decide(
+    seen: &ObservedSchedule,
+    ticks: &Ticks,
+    tick: Tick,
+) -> Result<Option<String>, &'static str> {
     let Some(model) = &seen.model else {
         return Err("ModelMissing");
     };
@@ -235,7 +220,7 @@ fn decide(seen: &ObservedSchedule, tick: Timestamp) -> Result<Option<String>, &'
         trigger: Trigger::Schedule,
         requester: seen.name.clone(),
         replace,
-        time: tick,
+        time: tick.due,
     };
     // Asked before, and the status was not written: what runs now may be what this tick asked for.
     let ours = |text: &String| {
@@ -248,24 +233,19 @@ fn decide(seen: &ObservedSchedule, tick: Timestamp) -> Result<Option<String>, &'
     {
         return Ok(None);
     }
-    let late = seen.now.duration_since(tick);
+    let late = seen.now.duration_since(tick.due);
     if late > SignedDuration::from_secs(seen.spec.starting_deadline_seconds) {
         return Err("DeadlineExceeded");
     }
-    match (model, seen.spec.concurrency_policy) {
-        (
-            ObservedModel {
-                suspended: true, ..
-            },
-            _,
-        ) => Err("ModelSuspended"),
-        (
-            ObservedModel {
-                run_active: true, ..
-            },
-            ConcurrencyPolicy::Forbid,
-        ) => Err("RunActive"),
-        (ObservedModel { run_active, .. }, _) => Ok(Some(request(*run_active).to_string())),
+    if ticks.blackout(tick).is_some() {
+        return Err("Blackout");
+    }
+    if model.suspended {
+        return Err("ModelSuspended");
+    }
+    match seen.spec.concurrency_policy {
+        ConcurrencyPolicy::Forbid if model.run_active => Err("RunActive"),
+        _ => Ok(Some(request(model.run_active).to_string())),
     }
 }
 
@@ -288,7 +268,7 @@ fn record(status: &mut RetrainScheduleStatus, tick: Timestamp, outcome: &str) {
     status.recent.truncate(MAX_RECENT);
 }
 
-fn fate(seen: &ObservedSchedule, next: Option<Timestamp>) -> Fate {
+fn fate(seen: &ObservedSchedule, next: Option<Tick>) -> Fate {
     let well = |scheduled, reason, message| Fate {
         scheduled,
         stalls: false,

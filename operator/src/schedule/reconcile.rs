@@ -70,6 +70,7 @@ fn observed(
     now: jiff::Timestamp,
 ) -> ObservedSchedule {
     ObservedSchedule {
+        namespace: schedule.namespace().unwrap_or_default(),
         name: schedule.name_any(),
         generation: schedule.metadata.generation.unwrap_or_default(),
         spec: schedule.spec.clone(),

@@ -24,7 +24,7 @@ fn model(pointer: &str, value: Value) -> RankingModel {
     serde_json::from_value(manifest).unwrap()
 }
 
-fn schedule(field: &str, value: &str) -> RetrainSchedule {
+fn schedule(field: &str, value: impl Into<Value>) -> RetrainSchedule {
     let mut manifest = json!({
         "apiVersion": "searchop.io/v1alpha1",
         "kind": "RetrainSchedule",
@@ -245,6 +245,25 @@ fn time_zones_have_a_form() {
         assert!(!pattern.is_match(bad), "{bad}");
     }
     assert!(words(schedule("timeZone", "Local").validate_cel()).contains("IANA name"));
+}
+
+#[test]
+fn a_blackout_ends_after_it_starts() {
+    let blackout = |start: &str, end: &str| {
+        schedule("blackouts", json!([{"startTime": start, "endTime": end}]))
+    };
+    for (start, end, good) in [
+        ("2026-11-27T00:00:00Z", "2026-11-30T00:00:00Z", true),
+        ("2026-11-27T00:00:00Z", "2026-11-27T00:00:00Z", false),
+        ("2026-11-30T00:00:00Z", "2026-11-27T00:00:00Z", false),
+    ] {
+        let found = words(blackout(start, end).validate_cel());
+        assert_eq!(found.is_empty(), good, "{start} to {end}: {found}");
+        assert!(
+            good || found.contains("startTime must be before endTime"),
+            "{found}"
+        );
+    }
 }
 
 #[test]

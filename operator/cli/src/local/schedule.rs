@@ -13,6 +13,7 @@ pub fn observe_schedule(
 ) -> ObservedSchedule {
     let is_ours = schedule.spec.model_ref.name == model.name_any();
     ObservedSchedule {
+        namespace: schedule.namespace().unwrap_or_default(),
         name: schedule.name_any(),
         generation: schedule.metadata.generation.unwrap_or(1),
         spec: schedule.spec.clone(),

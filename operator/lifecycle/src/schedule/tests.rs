@@ -6,6 +6,7 @@ use crate::testing::at;
 
 fn hourly(now: &str) -> ObservedSchedule {
     ObservedSchedule {
+        namespace: "shop".into(),
         name: "hourly".into(),
         generation: 1,
         spec: from_value(json!({"modelRef": {"name": "products"}, "schedule": "0 * * * *"}))
@@ -237,6 +238,45 @@ fn edits_and_resumes_never_fire_for_the_past() {
 }
 
 #[test]
+fn a_tick_inside_a_blackout_is_skipped_and_recorded() {
+    let mut seen = hourly("2026-11-24T09:30:00Z");
+    let blackout =
+        json!([{"startTime": "2026-11-24T10:00:00Z", "endTime": "2026-11-24T11:30:00Z"}]);
+    seen.spec.blackouts = from_value(blackout).unwrap();
+    let plan = pass(&mut seen, "2026-11-24T09:30:00Z");
+    assert_eq!(
+        plan.status.next_schedule_time,
+        Some(stored(at("2026-11-24T12:00:00Z")))
+    );
+    for now in ["2026-11-24T10:00:00Z", "2026-11-24T11:00:00Z"] {
+        assert_eq!(plan_at(&mut seen, now), (None, "Blackout".to_owned()));
+    }
+    let (request, outcome) = plan_at(&mut seen, "2026-11-24T12:00:00Z");
+    assert!(request.is_some());
+    assert_eq!(outcome, "Requested");
+}
+
+fn plan_at(seen: &mut ObservedSchedule, now: &str) -> (Option<String>, String) {
+    let plan = pass(seen, now);
+    (plan.request, plan.status.recent[0].outcome.clone())
+}
+
+#[test]
+fn with_jitter_a_tick_asks_when_it_is_due_and_is_recorded_under_its_time() {
+    let mut seen = hourly("2026-11-24T09:30:00Z");
+    seen.spec.jitter_seconds = 900;
+    let plan = pass(&mut seen, "2026-11-24T09:30:00Z");
+    let due = plan.wake_at.unwrap();
+    let tick = at("2026-11-24T10:00:00Z");
+    assert!(tick < due && due <= at("2026-11-24T10:15:00Z"), "{due}");
+    assert_eq!(plan.status.next_schedule_time, Some(stored(due)));
+    assert_eq!(pass(&mut seen, "2026-11-24T10:00:00Z").request, None);
+    let plan = pass(&mut seen, &due.to_string());
+    assert_eq!(plan.request, Some(format!("Schedule/hourly/{due}")));
+    assert_eq!(plan.status.recent[0].time, stored(tick));
+}
+
+#[test]
 fn a_clock_that_jumps_back_repeats_nothing() {
     let mut seen = hourly("2026-11-24T09:30:00Z");
     pass(&mut seen, "2026-11-24T09:30:00Z");
@@ -294,9 +334,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
     #[test]
     fn whenever_one_looks_a_tick_asks_once_at_most(
-        steps in prop::collection::vec((0_i64..7200, any::<bool>(), any::<bool>()), 1..40),
+        steps in prop::collection::vec((0_i64..7200, any::<bool>(), any::<bool>()), 1..40), jitter in 0_i32..4000,
     ) {
         let mut seen = hourly("2026-11-24T09:30:00Z");
+        seen.spec.jitter_seconds = jitter;
         let mut now = seen.now;
         let mut asked: Vec<String> = Vec::new();
         for (seconds, back, active) in steps {

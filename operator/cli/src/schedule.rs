@@ -1,0 +1,137 @@
+//! `searchop schedule next`: what a schedule is going to do, before it does it.
+
+use comfy_table::{Table, presets};
+use jiff::Timestamp;
+use kube::ResourceExt;
+use searchop_api::RetrainSchedule;
+use searchop_lifecycle::{Tick, Ticks, TicksError};
+
+use crate::{
+    args::NextTicks,
+    exit::Exit,
+    manifest::{self, ManifestError},
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum ScheduleError {
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    #[error("the files hold no RetrainSchedule")]
+    NoSchedule,
+    #[error("RetrainSchedule {name:?}: {source}")]
+    Ticks { name: String, source: TicksError },
+}
+
+impl ScheduleError {
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Manifest(error) => error.exit(),
+            Self::NoSchedule => Exit::Usage,
+            Self::Ticks { .. } => Exit::Refused,
+        }
+    }
+}
+
+/// Prints the coming ticks of every RetrainSchedule in the files.
+pub fn next(args: &NextTicks) -> Result<Exit, ScheduleError> {
+    let found = manifest::read_all(&args.files.filename)?;
+    if found.schedules.is_empty() {
+        return Err(ScheduleError::NoSchedule);
+    }
+    let from = args.from.unwrap_or_else(Timestamp::now);
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_header(["SCHEDULE", "LOCAL TIME", "DUE", "ASKS"]);
+    for schedule in &found.schedules {
+        let rows =
+            rows(schedule, from, args.count.into()).map_err(|source| ScheduleError::Ticks {
+                name: schedule.name_any(),
+                source,
+            })?;
+        table.add_rows(rows);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 3));
+    }
+    for line in table.lines() {
+        println!("{}", line.trim_end());
+    }
+    Ok(Exit::Done)
+}
+
+fn rows(
+    schedule: &RetrainSchedule,
+    from: Timestamp,
+    count: usize,
+) -> Result<Vec<[String; 4]>, TicksError> {
+    let namespace = schedule.namespace().unwrap_or_else(|| "default".to_owned());
+    let name = schedule.name_any();
+    let ticks = Ticks::new((&namespace, &name), &schedule.spec)?;
+    let row = |tick: Tick| {
+        let asks = match ticks.blackout(tick) {
+            _ if schedule.spec.suspend => "nothing: suspended".to_owned(),
+            Some(blackout) => format!("nothing: blackout until {}", blackout.end_time.0),
+            None => format!("{} for a retrain", schedule.spec.model_ref.name),
+        };
+        let local = tick.time.to_zoned(ticks.zone().clone());
+        [
+            name.clone(),
+            local.strftime("%a %Y-%m-%d %H:%M %Z").to_string(),
+            tick.due.to_string(),
+            asks,
+        ]
+    };
+    let coming = std::iter::successors(ticks.next_due(from), |tick| ticks.after(tick.time));
+    let found: Vec<_> = coming.take(count).map(row).collect();
+    Ok(if found.is_empty() {
+        let never = format!("never: {:?} fits no date", schedule.spec.schedule);
+        vec![[name.clone(), "-".to_owned(), "-".to_owned(), never]]
+    } else {
+        found
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, from_value, json};
+
+    use super::*;
+
+    fn lines(patch: Value) -> Vec<String> {
+        let mut spec = json!({"modelRef": {"name": "products"}, "schedule": "30 2 * * 0", "timeZone": "Europe/Berlin"});
+        spec.as_object_mut()
+            .unwrap()
+            .extend(patch.as_object().unwrap().clone());
+        let schedule = RetrainSchedule::new("weekly", from_value(spec).unwrap());
+        rows(&schedule, "2027-03-20T00:00:00Z".parse().unwrap(), 3)
+            .unwrap()
+            .iter()
+            .map(|row| row.join(" | "))
+            .collect()
+    }
+
+    #[test]
+    fn ticks_are_shown_in_their_zone_with_what_they_ask() {
+        // Clocks go forward on the 28th, and 02:30 is not there.
+        assert_eq!(
+            lines(json!({})),
+            [
+                "weekly | Sun 2027-03-21 02:30 CET | 2027-03-21T01:30:00Z | products for a retrain",
+                "weekly | Sun 2027-03-28 03:00 CEST | 2027-03-28T01:00:00Z | products for a retrain",
+                "weekly | Sun 2027-04-04 02:30 CEST | 2027-04-04T00:30:00Z | products for a retrain",
+            ]
+        );
+        let sale =
+            json!([{"startTime": "2027-03-27T00:00:00Z", "endTime": "2027-03-29T00:00:00Z"}]);
+        assert_eq!(
+            lines(json!({"blackouts": sale}))[1],
+            "weekly | Sun 2027-03-28 03:00 CEST | 2027-03-28T01:00:00Z | nothing: blackout until 2027-03-29T00:00:00Z"
+        );
+        assert!(lines(json!({"suspend": true}))[0].ends_with("nothing: suspended"));
+        assert_eq!(
+            lines(json!({"schedule": "0 0 30 2 *"})),
+            ["weekly | - | - | never: \"0 0 30 2 *\" fits no date"]
+        );
+    }
+}

@@ -77,6 +77,21 @@ crds-check: build-workspace ## Fail where crds/ is not what the types say
 tools: ## Build the programs of the test cluster
 	@$(CLUSTER)/tools/build.sh
 
+# A throw-away environment for the engines that ours is compared with.
+BENCH := $(SEARCHOP_CACHE)/bench
+.PHONY: bench-etl
+bench-etl: setup-build ## Count 10 million events, beside Python polars and DuckDB
+	@mkdir -p $(BENCH)
+	@$(BENCH)/venv/bin/python -c 'import duckdb, polars' 2>/dev/null \
+		|| { python3 -m venv $(BENCH)/venv && $(BENCH)/venv/bin/pip install --quiet duckdb polars; }
+	@$(call trainer,build) --bench etl
+	@$(BENCH)/venv/bin/python trainer-job/benches/etl/compare.py \
+		"$$(ls -t $(TRAINER_TARGET)/release/deps/etl-* | grep -v '\.d$$' | head -1)" $(BENCH) $(EVENTS)
+
+.PHONY: bench-debias
+bench-debias: ## What positions are worth, found in worlds of which it is known
+	@$(call trainer,test) --test trainer debias -- --nocapture | grep '^figure'
+
 IMAGES := operator trainer ranker probe
 image-operator = $(WORKSPACE_TARGET)/release/searchop-operator
 image-ranker   = $(WORKSPACE_TARGET)/release/searchop-ranker

@@ -2,7 +2,7 @@
 //!
 //! | file              | written by | holds                                                     |
 //! |-------------------|------------|-----------------------------------------------------------|
-//! | `rows.parquet`    | features   | a row a candidate: list, query, item, position, label, features |
+//! | `rows.parquet`    | features   | a row a candidate: list, query, item, position, label, whether it was shown, features |
 //! | `summary.json`    | features   | counts, slices, digest of the tables                      |
 //! | `tables/`         | features   | the sealed tables                                         |
 //! | `model.bst`       | train      | LightGBM's text                                           |
@@ -158,6 +158,10 @@ fn frame(prepared: &Prepared) -> PolarsResult<DataFrame> {
                 .map(|one| u32::from(one.label))
                 .collect::<Vec<_>>(),
         ),
+        Column::new(
+            "shown".into(),
+            candidates.iter().map(|one| one.shown).collect::<Vec<_>>(),
+        ),
     ];
     for (index, name) in feature_names().iter().enumerate() {
         let values: Vec<f32> = (0..lists.len()).map(|row| rows.row(row)[index]).collect();
@@ -177,6 +181,7 @@ fn rows(frame: &DataFrame) -> PolarsResult<(Rows, RowNames)> {
         frame.column("position")?.u32()?,
         frame.column("label")?.u32()?,
     );
+    let shown = frame.column("shown")?.bool()?;
     let features: Vec<&Float32Chunked> = feature_names()
         .iter()
         .map(|name| frame.column(name)?.f32())
@@ -209,6 +214,7 @@ fn rows(frame: &DataFrame) -> PolarsResult<(Rows, RowNames)> {
             item,
             position: positions.get(row),
             label,
+            shown: shown.get(row).unwrap_or(true),
         });
         rows.values.extend(
             features

@@ -2,9 +2,9 @@
 //!
 //! [`data`] and [`shop`] bring the catalogue and the click log; [`traffic`], [`stage_a`],
 //! [`history`], [`slices`], [`lists`] and [`rows`] make rows of them, which [`prepare`] puts
-//! together; [`boosting`] trains; [`evaluate`] judges with [`metrics`] and [`statistics`];
-//! [`publish`] seals and stores. [`mod@run`] does all of it for one [`job`]; [`folder`] keeps what is
-//! made on the way for who works stage by stage.
+//! together; [`propensity`] and [`position_bias`] tell what positions are worth; [`boosting`] trains; [`evaluate`] judges
+//! with [`metrics`] and [`statistics`]; [`publish`] seals and stores. [`mod@run`] does all of it for
+//! one [`job`]; [`folder`] keeps what is made on the way for who works stage by stage.
 
 pub mod boosting;
 pub mod data;
@@ -15,8 +15,10 @@ pub mod history;
 pub mod job;
 pub mod lists;
 pub mod metrics;
+pub mod position_bias;
 pub mod prepare;
 pub mod progress;
+pub mod propensity;
 pub mod publish;
 pub mod rows;
 pub mod run;

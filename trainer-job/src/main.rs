@@ -7,8 +7,9 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use searchop_contract::{FailureReason, TrainingReport};
+use searchop_contract::{FailureReason, JudgmentFormat, TrainingReport};
 use searchop_trainer::{
+    data::judgments,
     error::TrainError,
     evaluate::Figures,
     folder::Folder,
@@ -43,6 +44,8 @@ enum Command {
     Evaluate(StageArgs),
     /// Seal and store the model and the tables of the work folder.
     Publish(StageArgs),
+    /// Check a file of grades and write it in another format.
+    Judgments(JudgmentArgs),
     /// Write the catalogue and the click log of a made-up shop.
     Generate(GenerateArgs),
 }
@@ -70,6 +73,25 @@ struct StageArgs {
     work: PathBuf,
 }
 
+#[derive(clap::Args)]
+struct JudgmentArgs {
+    /// Quepid, TREC, SVMRank or Workbench.
+    #[arg(long, value_name = "FORMAT", value_parser = judgment_format)]
+    from: JudgmentFormat,
+    /// As for --from.
+    #[arg(long, value_name = "FORMAT", value_parser = judgment_format)]
+    to: JudgmentFormat,
+    /// Path, pattern or s3:// URI of what is read.
+    uri: String,
+    /// File that is written; TREC's queries go into the same name with the ending .tsv.
+    out: PathBuf,
+}
+
+fn judgment_format(name: &str) -> Result<JudgmentFormat, String> {
+    serde_json::from_value(name.into())
+        .map_err(|_| format!("{name:?} is not Quepid, TREC, SVMRank or Workbench"))
+}
+
 fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
@@ -81,6 +103,7 @@ fn main() -> ExitCode {
     let code = match Cli::parse().command {
         Command::Run(args) => run(args),
         Command::Generate(args) => generate(&args),
+        Command::Judgments(args) => convert(&args),
         Command::Features(args) => stage(&args, Stage::Features),
         Command::Train(args) => stage(&args, Stage::Train),
         Command::Evaluate(args) => stage(&args, Stage::Evaluate),
@@ -213,6 +236,15 @@ fn print_table(lines: &[Figures]) {
             figure(line.map_at_10)
         );
     }
+}
+
+fn convert(args: &JudgmentArgs) -> u8 {
+    let result = judgments::convert((&args.uri, args.from), (&args.out, args.to));
+    match &result {
+        Ok(found) => println!("{found}"),
+        Err(error) => eprintln!("error: {error}"),
+    }
+    termination::exit_code(&result)
 }
 
 fn generate(args: &GenerateArgs) -> u8 {

@@ -48,14 +48,16 @@ impl Block {
     }
 }
 
+fn sort_key(score: f64) -> f64 {
+    if score.is_nan() {
+        f64::NEG_INFINITY
+    } else {
+        score
+    }
+}
+
 fn tied_blocks(scores: &[f64], labels: &[u8]) -> Vec<Block> {
-    let key = |index: usize| {
-        if scores[index].is_nan() {
-            f64::NEG_INFINITY
-        } else {
-            scores[index]
-        }
-    };
+    let key = |index: usize| sort_key(scores[index]);
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|&a, &b| key(b).total_cmp(&key(a)));
     let mut blocks: Vec<Block> = Vec::new();
@@ -76,12 +78,31 @@ fn tied_blocks(scores: &[f64], labels: &[u8]) -> Vec<Block> {
     blocks
 }
 
-fn gain(label: u8) -> f64 {
+/// What a candidate of this label is worth.
+pub fn gain(label: u8) -> f64 {
     f64::from((1_u32 << label.min(MAX_LABEL)) - 1)
 }
 
 fn discount(rank: usize) -> f64 {
     1.0 / ((rank + 1) as f64).log2()
+}
+
+/// The discount of every candidate's rank, expected over the orders of those it is tied with; 0
+/// beyond rank `k`.
+pub fn discounts(k: usize, scores: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|&a, &b| sort_key(scores[b]).total_cmp(&sort_key(scores[a])));
+    let mut discounts = vec![0.0; scores.len()];
+    let mut before = 0;
+    for tied in order.chunk_by(|&a, &b| sort_key(scores[a]) == sort_key(scores[b])) {
+        let ranks = before + 1..(before + tied.len()).min(k) + 1;
+        let mean = ranks.map(discount).sum::<f64>() / tied.len() as f64;
+        for &index in tied {
+            discounts[index] = mean;
+        }
+        before += tied.len();
+    }
+    discounts
 }
 
 fn dcg(blocks: &[Block], k: usize) -> f64 {

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     data::{Cleaning, Dataset, Window, date},
     error::TrainError,
-    lists::{self, List, ListCounts},
+    lists::{self, JudgmentCounts, List, ListCounts},
+    position_bias::PositionBiasDecision,
     rows::{self, Catalog, Rows},
     slices::{Slice, Slices},
     stage_a::DayCounts,
@@ -49,9 +50,11 @@ pub struct Summary {
     pub data: DataCounts,
     pub cleaning: Cleaning,
     pub lists: ListCounts,
+    pub judgments: JudgmentCounts,
     pub train: Span,
     pub valid: Span,
     pub gate: Span,
+    pub position_bias: PositionBiasDecision,
     /// End of the newest day that the trees see; the held-out days begin here.
     pub trained_through_time: Timestamp,
     /// End of the newest day that the tables count.
@@ -82,13 +85,20 @@ pub struct GoldenPair {
 /// Computes rows and writes the sealed tables to `work`/[`TABLES_DIR`].
 pub fn prepare(job: &TrainingJob, dataset: &Dataset, work: &Path) -> Result<Prepared, TrainError> {
     let catalog = Catalog::analyse(&dataset.products)?;
-    let traffic = Traffic::read(dataset, catalog.analyzer()).map_err(broken)?;
+    let mut traffic = Traffic::read(dataset, catalog.analyzer()).map_err(broken)?;
     let oldest = lists::oldest_day(&traffic).ok_or_else(|| {
         TrainError::data("no impressions; without them it is not known what shoppers saw")
     })?;
     let slices = Slices::divide(job, dataset.window, oldest)?;
-    let (lists, list_counts) = lists::build(&traffic, &slices);
+    let (mut lists, list_counts) = lists::build(&traffic, &slices);
     check(job, &slices, &list_counts)?;
+    let golden = golden(&lists, &traffic);
+    let tomorrow = (catalog.analyzer(), dataset.window.last_day + 1);
+    let (judged, judgment_counts) = lists::judged(&dataset.judgments, &mut traffic, tomorrow);
+    lists.extend(judged);
+    let position_bias =
+        PositionBiasDecision::of(&traffic, job.position_bias, slices.trained_through())
+            .map_err(broken)?;
     let counts = DayCounts::count(&traffic).map_err(broken)?;
     let (rows, history) = rows::compute(&catalog, &traffic, &lists, (&counts, dataset.window));
     let tables = rows::tables(&catalog, &traffic, &history, (&job.model, dataset.through));
@@ -102,13 +112,15 @@ pub fn prepare(job: &TrainingJob, dataset: &Dataset, work: &Path) -> Result<Prep
         },
         cleaning: dataset.cleaning.clone(),
         lists: list_counts,
+        judgments: judgment_counts,
         train: span(Slice::Train, slices.train),
         valid: span(Slice::Valid, slices.valid),
         gate: span(Slice::Gate, slices.gate),
-        trained_through_time: slices.valid.end(),
+        position_bias,
+        trained_through_time: Window::ending(slices.trained_through(), 1).end(),
         tables_time: dataset.through,
         tables_digest,
-        golden: golden(&lists, &traffic),
+        golden,
     };
     let names = RowNames {
         keys: traffic.keys,

@@ -19,6 +19,7 @@ use crate::{
     error::TrainError,
     history::History,
     lists::{Candidate, List},
+    propensity::{self, Propensities},
     slices::Slice,
     stage_a::DayCounts,
     traffic::Traffic,
@@ -87,20 +88,33 @@ impl Rows {
         self.lists.iter().filter(move |list| list.slice == slice)
     }
 
-    /// The rows of one slice as LightGBM takes them.
-    pub fn groups(&self, slice: Slice) -> Groups {
+    /// The rows of one slice as LightGBM takes them; with propensities, what positions are worth
+    /// is learnt beside the trees.
+    pub fn groups(&self, slice: Slice, propensities: Option<&Propensities>) -> Groups {
         let mut groups = Groups {
             columns: features().len(),
             ..Groups::default()
         };
         for list in self.of(slice) {
             for index in list.rows.clone() {
+                let candidate = &self.candidates[index];
                 groups.values.extend_from_slice(self.row(index));
-                groups.labels.push(f32::from(self.candidates[index].label));
+                groups.labels.push(f32::from(candidate.label));
+                groups.weights.push(candidate.weight());
+                if let Some(propensities) = propensities {
+                    groups
+                        .positions
+                        .push(propensity::number(candidate.position));
+                    let weight = propensities.weight(candidate.position, propensity::CLIP);
+                    groups.click_weights.push(weight);
+                }
             }
             groups
                 .sizes
                 .push(i32::try_from(list.rows.len()).expect("a list is far shorter than 2^31"));
+        }
+        if groups.weights.iter().all(|&weight| weight == 1.0) {
+            groups.weights.clear();
         }
         groups
     }
@@ -118,7 +132,8 @@ pub fn compute<'a>(
     let mut rows = Rows::default();
     let mut queries = HashMap::new();
     let mut left = lists;
-    for day in window.first_day..=window.last_day {
+    // The day after the window is still to be answered, from all that is known then.
+    for day in window.first_day..=window.last_day + 1 {
         let today = left.iter().take_while(|list| list.day <= day).count();
         let priors = history.priors();
         let context = FeatureContext {
@@ -136,7 +151,9 @@ pub fn compute<'a>(
             moment.add(list, &mut queries, &mut rows);
         }
         left = &left[today..];
-        history.end_day(day);
+        if day <= window.last_day {
+            history.end_day(day);
+        }
     }
     (rows, history)
 }

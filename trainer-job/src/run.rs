@@ -13,7 +13,8 @@ use crate::{
     data::{self, Cleaning, Dataset, Step},
     error::TrainError,
     evaluate::{Contestants, Evaluation, Figures, Overlap, Table},
-    lists::ListCounts,
+    lists::{JudgmentCounts, ListCounts},
+    position_bias::PositionBiasDecision,
     prepare::{self, Prepared, Span, Summary},
     progress::{Progress, Stage, counts},
     publish::{self, Named, Store},
@@ -30,9 +31,11 @@ pub struct ModelReport {
     pub events: u64,
     pub cleaning: Cleaning,
     pub lists: ListCounts,
+    pub judgments: JudgmentCounts,
     pub train: Span,
     pub valid: Span,
     pub gate: Span,
+    pub position_bias: PositionBiasDecision,
     /// On the gate's lists; each query counts once.
     #[serde(flatten)]
     pub table: Table,
@@ -127,6 +130,7 @@ impl Bench<'_> {
             ("trainingLists", summary.data.training_lists.into()),
             ("holdoutLists", summary.data.holdout_lists.into()),
             ("listsWithoutAction", summary.lists.without_action.into()),
+            ("unripeLists", summary.lists.unripe.into()),
         ]));
         Ok(prepared)
     }
@@ -154,8 +158,10 @@ impl Bench<'_> {
         let running = self
             .progress
             .begin(Stage::Train, Some(parameters.num_iterations.into()));
-        let train = prepared.rows.groups(Slice::Train);
-        let valid = prepared.rows.groups(Slice::Valid);
+        let position_bias = &prepared.summary.position_bias;
+        let propensities = position_bias.for_training();
+        let train = prepared.rows.groups(Slice::Train, propensities);
+        let valid = prepared.rows.groups(Slice::Valid, propensities);
         let threads = threads::useful(threads, train.rows());
         let settings = Settings {
             parameters,
@@ -172,6 +178,14 @@ impl Bench<'_> {
         running.end(counts([
             ("trees", trained.trees.into()),
             ("threads", threads.into()),
+            (
+                "positionBias",
+                position_bias
+                    .reason
+                    .as_deref()
+                    .unwrap_or("corrected")
+                    .into(),
+            ),
             ("validationNdcgAt10", ((best * 1e6).round() / 1e6).into()),
         ]));
         Ok(trained)
@@ -291,9 +305,11 @@ fn model_report(summary: &Summary, table: &Table, trained: &Trained) -> ModelRep
         events: summary.data.events,
         cleaning: summary.cleaning.clone(),
         lists: summary.lists,
+        judgments: summary.judgments,
         train: summary.train.clone(),
         valid: summary.valid.clone(),
         gate: summary.gate.clone(),
+        position_bias: summary.position_bias.clone(),
         table: table.clone(),
         trees: trained.trees,
         learning_curve: trained.curve.clone(),

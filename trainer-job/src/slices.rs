@@ -1,5 +1,13 @@
 //! Which days a model learns from, which tell it when to stop, and which judge it: in this order of
 //! time, so that the judge is always the future.
+//!
+//! ```text
+//! train … valid │ unripe │ gate … │ unripe
+//!                        ^ training knows nothing from here on
+//! ```
+//!
+//! A list is unripe while less than `labels.maturityHours` lie between it and the moment until which
+//! its labels are read: its carts and purchases may still come.
 
 use searchop_contract::TrainingJob;
 
@@ -11,7 +19,7 @@ use crate::{
 /// Of the days before the held-out ones, one in this many validates.
 const VALID_SHARE: i32 = 5;
 
-/// Three spans of days without a gap, oldest first.
+/// Three spans of days, oldest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slices {
     pub train: Window,
@@ -19,6 +27,8 @@ pub struct Slices {
     pub valid: Window,
     /// Held out: the gate.
     pub gate: Window,
+    /// Days after a slice's last whose events still label it.
+    unripe_days: i32,
 }
 
 /// Part of the data that a list belongs to.
@@ -27,16 +37,19 @@ pub enum Slice {
     Train,
     Valid,
     Gate,
+    /// Queries with grades of people, as they would be answered at the end of the window.
+    Judged,
 }
 
 impl Slice {
-    pub const ALL: [Self; 3] = [Self::Train, Self::Valid, Self::Gate];
+    pub const ALL: [Self; 4] = [Self::Train, Self::Valid, Self::Gate, Self::Judged];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Train => "train",
             Self::Valid => "valid",
             Self::Gate => "gate",
+            Self::Judged => "judged",
         }
     }
 }
@@ -45,29 +58,42 @@ impl Slices {
     /// Divides the days from the oldest list to the end of the window.
     pub fn divide(job: &TrainingJob, window: Window, oldest_list: i32) -> Result<Self, TrainError> {
         let holdout = i32::try_from(job.evaluation.holdout_days).unwrap_or(i32::MAX);
+        let hours = job.labels.maturity_hours;
+        let unripe_days = i32::try_from(hours.div_ceil(24)).unwrap_or(i32::MAX);
         let first = window.first_day.max(oldest_list);
-        let before = i64::from(window.last_day) - i64::from(holdout) - i64::from(first) + 1;
-        if holdout < 1 || before < 2 {
+        let there = i64::from(window.last_day) - i64::from(first) + 1;
+        let needed = i64::from(holdout) + 2 * i64::from(unripe_days) + 2;
+        if holdout < 1 || there < needed {
             return Err(TrainError::data(format!(
-                "evaluation.holdoutDays is {holdout} and there are lists from {} to {}: at least 2 more days are needed to train and validate on",
+                "there are lists from {} to {}, which is {there} days: {needed} are needed, \
+                 evaluation.holdoutDays = {holdout} to judge, labels.maturityHours = {hours} \
+                 before and after them, and 2 to train and validate on",
                 date(first),
                 date(window.last_day)
             )));
         }
-        let gate = Window {
-            first_day: window.last_day - holdout + 1,
-            last_day: window.last_day,
-        };
-        let valid_days = (gate.first_day - first) / VALID_SHARE;
+        let gate = Window::ending(window.last_day - unripe_days, job.evaluation.holdout_days);
+        let ripe = gate.first_day - 1 - unripe_days;
+        let valid_days = ((ripe - first + 1) / VALID_SHARE).max(1);
         let valid = Window {
-            first_day: gate.first_day - valid_days.max(1),
-            last_day: gate.first_day - 1,
+            first_day: ripe - valid_days + 1,
+            last_day: ripe,
         };
         let train = Window {
             first_day: first,
             last_day: valid.first_day - 1,
         };
-        Ok(Self { train, valid, gate })
+        Ok(Self {
+            train,
+            valid,
+            gate,
+            unripe_days,
+        })
+    }
+
+    /// The newest day of which training knows anything.
+    pub fn trained_through(&self) -> i32 {
+        self.gate.first_day - 1
     }
 
     /// `None` outside all three.
@@ -86,19 +112,19 @@ impl Slices {
     /// together: a purchase that arrives later belongs to the future that judges.
     pub fn labels_until(&self, slice: Slice) -> i32 {
         match slice {
-            Slice::Train | Slice::Valid => self.valid.last_day,
-            Slice::Gate => self.gate.last_day,
+            Slice::Train | Slice::Valid => self.trained_through(),
+            Slice::Gate | Slice::Judged => self.gate.last_day + self.unripe_days,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use searchop_contract::{DataSource, EvaluationSettings, SyntheticShop};
+    use searchop_contract::{DataSource, EvaluationSettings, LabelSettings, SyntheticShop};
 
     use super::*;
 
-    fn job(holdout_days: u32) -> TrainingJob {
+    fn job(holdout_days: u32, maturity_hours: u32) -> TrainingJob {
         TrainingJob {
             model: "m".into(),
             version: 1,
@@ -110,6 +136,8 @@ mod tests {
                 window_days: 30,
             }),
             parameters: Default::default(),
+            position_bias: Default::default(),
+            labels: LabelSettings { maturity_hours },
             evaluation: EvaluationSettings {
                 holdout_days,
                 baselines: vec![],
@@ -132,57 +160,79 @@ mod tests {
 
     #[test]
     fn divides_in_order_of_time() {
-        for (holdout, window, oldest, train, valid, gate) in [
+        for ((holdout, hours), window, oldest, (train, valid, gate)) in [
             (
-                7,
+                (7, 0),
                 days(100, 129),
                 100,
-                days(100, 118),
-                days(119, 122),
-                days(123, 129),
+                (days(100, 118), days(119, 122), days(123, 129)),
             ),
             // The log is shorter than the window.
             (
-                7,
+                (7, 0),
                 days(0, 129),
                 100,
-                days(100, 118),
-                days(119, 122),
-                days(123, 129),
+                (days(100, 118), days(119, 122), days(123, 129)),
             ),
             (
-                1,
+                (1, 0),
                 days(100, 102),
                 100,
-                days(100, 100),
-                days(101, 101),
-                days(102, 102),
+                (days(100, 100), days(101, 101), days(102, 102)),
+            ),
+            // Three days go after the gate, and three before it.
+            (
+                (7, 72),
+                days(100, 129),
+                100,
+                (days(100, 113), days(114, 116), days(120, 126)),
+            ),
+            // A part of a day is a day: no list of it may be too young.
+            (
+                (1, 1),
+                days(100, 104),
+                100,
+                (days(100, 100), days(101, 101), days(103, 103)),
             ),
         ] {
-            let slices = Slices::divide(&job(holdout), window, oldest).unwrap();
-            assert_eq!(slices, Slices { train, valid, gate });
+            let slices = Slices::divide(&job(holdout, hours), window, oldest).unwrap();
+            assert_eq!(
+                (slices.train, slices.valid, slices.gate),
+                (train, valid, gate),
+                "{holdout} days, {hours} hours"
+            );
         }
     }
 
     #[test]
     fn too_few_days_are_named() {
-        let error = Slices::divide(&job(7), days(20_000, 20_007), 20_000).unwrap_err();
-        let text = "evaluation.holdoutDays is 7 and there are lists from 2024-10-04 to 2024-10-11: at least 2 more days are needed to train and validate on";
-        assert_eq!(error, TrainError::data(text));
+        for (hours, needed) in [(0, 9), (72, 15)] {
+            let error = Slices::divide(&job(7, hours), days(20_000, 20_007), 20_000).unwrap_err();
+            let text = format!(
+                "there are lists from 2024-10-04 to 2024-10-11, which is 8 days: {needed} are needed, \
+                 evaluation.holdoutDays = 7 to judge, labels.maturityHours = {hours} before and \
+                 after them, and 2 to train and validate on"
+            );
+            assert_eq!(error, TrainError::data(text));
+        }
     }
 
     #[test]
-    fn every_day_is_in_one_slice_and_labels_stop_at_its_end() {
-        let slices = Slices::divide(&job(7), days(100, 129), 100).unwrap();
+    fn a_day_is_in_one_slice_or_unripe_and_training_ends_where_the_gate_begins() {
+        let slices = Slices::divide(&job(7, 72), days(100, 129), 100).unwrap();
         for (day, slice, until) in [
-            (100, Slice::Train, 122),
-            (119, Slice::Valid, 122),
-            (123, Slice::Gate, 129),
-            (129, Slice::Gate, 129),
+            (100, Slice::Train, 119),
+            (114, Slice::Valid, 119),
+            (116, Slice::Valid, 119),
+            (120, Slice::Gate, 129),
+            (126, Slice::Gate, 129),
         ] {
             assert_eq!(slices.of(day), Some(slice));
             assert_eq!(slices.labels_until(slice), until);
         }
-        assert_eq!((slices.of(99), slices.of(130)), (None, None));
+        for day in [99, 117, 119, 127, 130] {
+            assert_eq!(slices.of(day), None);
+        }
+        assert_eq!(slices.trained_through(), 119);
     }
 }

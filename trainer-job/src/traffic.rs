@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use polars::prelude::{Column, DataFrame, DataType, PolarsResult};
 use searchop_model::text::Analyzer;
 
-use crate::data::Dataset;
+use crate::data::{Action, Dataset};
 
 /// The click log. Names stand once, in the order in which they are first seen.
 pub struct Traffic {
@@ -19,6 +19,8 @@ pub struct Traffic {
     pub keys: Vec<String>,
     /// In order of time.
     pub events: Vec<Event>,
+    /// Result lists with items that the engine found for them and nobody saw.
+    pub not_shown: Vec<(u32, u32)>,
 }
 
 /// A query as it was typed, and the key its counters are kept under.
@@ -56,8 +58,13 @@ impl Traffic {
         };
         let columns = Columns::read(&dataset.events)?;
         let mut events = Vec::with_capacity(dataset.events.height());
+        let mut not_shown = Vec::new();
         for row in 0..dataset.events.height() {
-            events.push(traffic.event(&columns, row)?);
+            if columns.action.i32()?.get(row) == Some(Action::Candidate as i32) {
+                not_shown.push(traffic.candidate(&columns, row)?);
+            } else {
+                events.push(traffic.event(&columns, row)?);
+            }
         }
         let (queries, keys) = with_keys(traffic.queries.names, analyzer);
         Ok(Self {
@@ -66,7 +73,46 @@ impl Traffic {
             queries,
             keys,
             events,
+            not_shown,
         })
+    }
+
+    /// Number of a catalogue's item. The catalogue is in order of ids.
+    pub fn known_item(&self, id: &str) -> Option<u32> {
+        let known = &self.items[..self.known_items as usize];
+        let place = known
+            .binary_search_by(|other| other.as_str().cmp(id))
+            .ok()?;
+        u32::try_from(place).ok()
+    }
+
+    /// Numbers of queries; those that the log does not have are added.
+    pub fn add_queries(&mut self, texts: &[&str], analyzer: &Analyzer) -> Vec<u32> {
+        let mut known: HashMap<String, u32> = self
+            .queries
+            .iter()
+            .map(|query| query.text.clone())
+            .zip(0..)
+            .collect();
+        let mut keys = Names {
+            numbers: self.keys.iter().cloned().zip(0..).collect(),
+            names: std::mem::take(&mut self.keys),
+        };
+        let mut number = |text: &&str| {
+            if let Some(&number) = known.get(*text) {
+                return number;
+            }
+            let number = u32::try_from(known.len()).expect("queries are numbered by u32");
+            known.insert((*text).to_owned(), number);
+            self.queries.push(Query {
+                text: (*text).to_owned(),
+                key: keys.number(&analyzer.query_key(text)),
+            });
+            number
+        };
+        let numbers = texts.iter().map(&mut number).collect();
+        self.keys = keys.names;
+        numbers
     }
 
     /// Whether the catalogue has the item.
@@ -119,8 +165,7 @@ struct Builder {
 }
 
 impl Builder {
-    fn event(&mut self, columns: &Columns, row: usize) -> PolarsResult<Event> {
-        let item = self.items.number(columns.text(&columns.item, row)?);
+    fn list(&mut self, columns: &Columns, row: usize) -> PolarsResult<u32> {
         let client = self.clients.number(columns.text(&columns.client, row)?);
         let shown = (
             self.list_ids.number(columns.text(&columns.list, row)?),
@@ -128,7 +173,17 @@ impl Builder {
         );
         let next = u32::try_from(self.lists.len())
             .expect("a click log in memory has fewer than 2^32 lists");
-        let list = *self.lists.entry(shown).or_insert(next);
+        Ok(*self.lists.entry(shown).or_insert(next))
+    }
+
+    fn candidate(&mut self, columns: &Columns, row: usize) -> PolarsResult<(u32, u32)> {
+        let item = self.items.number(columns.text(&columns.item, row)?);
+        Ok((self.list(columns, row)?, item))
+    }
+
+    fn event(&mut self, columns: &Columns, row: usize) -> PolarsResult<Event> {
+        let item = self.items.number(columns.text(&columns.item, row)?);
+        let list = self.list(columns, row)?;
         let own = columns
             .position
             .i32()?

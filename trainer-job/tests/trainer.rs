@@ -4,6 +4,8 @@
 mod trainer {
     mod cli;
     mod data;
+    mod debias;
+    mod labels;
     mod point_in_time;
     mod quality;
     mod runs;

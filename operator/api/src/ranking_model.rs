@@ -1,7 +1,9 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResource;
 use schemars::JsonSchema;
-pub use searchop_contract::{BaselineName, EventFormat, Metric, Reference};
+pub use searchop_contract::{
+    BaselineName, EventFormat, JudgmentFormat, Metric, PositionBias, Reference,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{ContainerResources, RankingModelStatus};
@@ -133,7 +135,7 @@ impl Synthetic {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
-    {"rule": "has(self.credentialsSecretRef) || !(self.catalog.uri.startsWith('s3://') || self.events.uri.startsWith('s3://'))", "message": "data on s3:// need sources.credentialsSecretRef: name the Secret with keys that may read them"},
+    {"rule": "has(self.credentialsSecretRef) || !(self.catalog.uri.startsWith('s3://') || self.events.uri.startsWith('s3://') || (has(self.judgments) && self.judgments.uri.startsWith('s3://')))", "message": "data on s3:// need sources.credentialsSecretRef: name the Secret with keys that may read them"},
 ]))]
 pub struct Sources {
     /// One row a product.
@@ -141,6 +143,10 @@ pub struct Sources {
 
     /// The click log.
     pub events: EventSource,
+
+    /// Grades given by people. Versions are measured on them too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judgments: Option<JudgmentSource>,
 
     /// Secret with the keys SEARCHOP_S3_ENDPOINT, SEARCHOP_S3_REGION, SEARCHOP_S3_ACCESS_KEY_ID and
     /// SEARCHOP_S3_SECRET_ACCESS_KEY. Only trainer pods see it.
@@ -198,6 +204,23 @@ impl EventSource {
     }
 }
 
+/// Files of (query, item, grade).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct JudgmentSource {
+    /// `s3://bucket/key` or `pvc://claim/path`; the key or path may hold `*`.
+    #[schemars(
+        regex(pattern = r"^(s3|pvc)://[a-z0-9][-.a-z0-9]*/[^\s]+$"),
+        length(max = 1024)
+    )]
+    pub uri: String,
+
+    /// Quepid: CSV with query, docid, rating. TREC: qrels. SVMRank: `grade qid:1 # item query`.
+    /// Workbench: JSON of OpenSearch's search relevance workbench. Grades are 0 to 3; where a file
+    /// has higher ones, all of its grades are scaled down to that.
+    pub format: JudgmentFormat,
+}
+
 /// A Secret of the same namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SecretReference {
@@ -212,6 +235,13 @@ pub struct SecretReference {
 pub struct Training {
     /// LightGBM's parameters.
     pub parameters: Parameters,
+
+    /// Auto: learns what a position is worth beside the trees, where the log can tell. None: clicks
+    /// count the same wherever they happened.
+    pub position_bias: PositionBias,
+
+    /// How labels are read from the click log.
+    pub labels: Labels,
 
     /// Resources of the trainer. Threads follow from the CPU limit.
     pub resources: ContainerResources,
@@ -229,10 +259,28 @@ impl Default for Training {
     fn default() -> Self {
         Self {
             parameters: Parameters::default(),
+            position_bias: PositionBias::Auto,
+            labels: Labels::default(),
             resources: ContainerResources::default(),
             active_deadline_seconds: 3600,
             backoff_limit: 3,
         }
+    }
+}
+
+/// How labels are read from the click log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Labels {
+    /// A list is left out until this many hours have passed since it was shown: carts and purchases
+    /// take their time.
+    #[schemars(range(min = 0, max = 720))]
+    pub maturity_hours: i32,
+}
+
+impl Default for Labels {
+    fn default() -> Self {
+        Self { maturity_hours: 72 }
     }
 }
 

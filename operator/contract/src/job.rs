@@ -19,6 +19,10 @@ pub struct TrainingJob {
     pub data: DataSource,
     #[serde(default)]
     pub parameters: BoostingParameters,
+    #[serde(default)]
+    pub position_bias: PositionBias,
+    #[serde(default)]
+    pub labels: LabelSettings,
     pub evaluation: EvaluationSettings,
     /// Base URI of the artifacts: `file:///…` or `s3://bucket/prefix`.
     pub artifacts_uri: String,
@@ -54,6 +58,9 @@ pub enum DataSource {
         event_format: EventFormat,
         /// Days of events that are read, counted back from the newest complete day.
         window_days: u32,
+        /// Grades given by people.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        judgments: Option<JudgmentSource>,
     },
 }
 
@@ -87,6 +94,55 @@ pub enum EventFormat {
     /// User Behavior Insights 1.3.0, as search engines write it.
     #[default]
     UBI,
+}
+
+/// A file of grades, at the same kinds of place as a table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct JudgmentSource {
+    pub uri: String,
+    pub format: JudgmentFormat,
+}
+
+/// How grades of (query, item) are written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum JudgmentFormat {
+    /// CSV with the columns query, docid and rating.
+    Quepid,
+    /// Lines of `qid 0 item grade`. A file of the same pattern that ends with `.tsv` tells the
+    /// queries, as `qid TAB query`; without one the qid is the query.
+    TREC,
+    /// Lines of `grade qid:1 # item query`.
+    SVMRank,
+    /// JSON of OpenSearch's search relevance workbench: judgmentRatings with query and ratings.
+    Workbench,
+}
+
+/// What is done about shoppers looking at the top of a list more than at its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PositionBias {
+    /// LightGBM's own correction learns what a position is worth beside the trees. Where under 5 %
+    /// of clicks are on items that the same query showed at two or more positions, that cannot be
+    /// told from what the items are worth: then as None, and the report says so.
+    #[default]
+    Auto,
+    /// Clicks count the same wherever they happened.
+    None,
+}
+
+/// How labels are read from the click log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct LabelSettings {
+    /// A list counts once this many hours have passed since it was shown: carts and purchases take
+    /// their time.
+    pub maturity_hours: u32,
+}
+
+impl Default for LabelSettings {
+    fn default() -> Self {
+        Self { maturity_hours: 72 }
+    }
 }
 
 /// LightGBM's parameters under its own names.

@@ -15,8 +15,9 @@ mod report;
 pub use digest::{Digest, DigestError};
 pub use exit::{ExitCode, FailureReason};
 pub use job::{
-    BaselineName, BoostingParameters, DataSource, EvaluationSettings, EventFormat, Measure, Metric,
-    Reference, ReferenceModel, SyntheticShop, TableSource, TrainingJob,
+    BaselineName, BoostingParameters, DataSource, EvaluationSettings, EventFormat, JudgmentFormat,
+    JudgmentSource, LabelSettings, Measure, Metric, PositionBias, Reference, ReferenceModel,
+    SyntheticShop, TableSource, TrainingJob,
 };
 pub use manifest::{
     FileEntry, MANIFEST_FORMAT, ModelManifest, TABLES_FORMAT, TablesManifest, TextVersion,

@@ -2,8 +2,8 @@
 
 use searchop_api::{RankingModelSpec, Run, figures::number};
 use searchop_contract::{
-    BoostingParameters, DataSource, Digest, EvaluationSettings, ReferenceModel, SyntheticShop,
-    TableSource, TrainingJob,
+    BoostingParameters, DataSource, Digest, EvaluationSettings, JudgmentSource, LabelSettings,
+    ReferenceModel, SyntheticShop, TableSource, TrainingJob,
 };
 
 use crate::{JobRequest, gate};
@@ -17,6 +17,8 @@ pub struct Places {
     pub catalog_uri: Option<String>,
     /// Event files; likewise.
     pub events_uri: Option<String>,
+    /// Files of grades, where the model has some.
+    pub judgments_uri: Option<String>,
 }
 
 /// A setting that the API's own validation would have refused.
@@ -72,6 +74,13 @@ pub fn training_job(
         as_of_time: request.as_of_time,
         data: data_source(spec, &places)?,
         parameters: parameters(spec)?,
+        position_bias: spec.training.position_bias,
+        labels: LabelSettings {
+            maturity_hours: unsigned(
+                "training.labels.maturityHours",
+                spec.training.labels.maturity_hours,
+            )?,
+        },
         evaluation: EvaluationSettings {
             holdout_days: unsigned("evaluation.holdout.days", evaluation.holdout.days)?,
             baselines: evaluation.baselines.clone(),
@@ -110,6 +119,16 @@ fn data_source(spec: &RankingModelSpec, places: &Places) -> Result<DataSource, J
             },
             event_format: sources.events.format,
             window_days: unsigned("data.sources.events.windowDays", sources.events.window_days)?,
+            judgments: match &sources.judgments {
+                None => None,
+                Some(judgments) => Some(JudgmentSource {
+                    uri: places
+                        .judgments_uri
+                        .clone()
+                        .ok_or(JobError::Place("judgments"))?,
+                    format: judgments.format,
+                }),
+            },
         }),
         _ => Err(JobError::DataSource),
     }
@@ -171,6 +190,7 @@ mod tests {
             artifacts_uri: "file:///models".into(),
             catalog_uri: Some("/data/catalog.parquet".into()),
             events_uri: Some("/data/events/*.parquet".into()),
+            judgments_uri: Some("/data/judgments.csv".into()),
         }
     }
 

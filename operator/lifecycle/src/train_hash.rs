@@ -3,10 +3,10 @@
 //! Some parts of the spec are taken whole, with their defaults filled in, such as the parameters or
 //! the holdout; of the others the fields are named one by one. A field that is absent is left out.
 //! So a field that is added to a part that is taken whole must be optional and absent by default,
-//! and a default must never change: else every model in the world would train again on the day of
-//! the upgrade.
+//! one that is added by name is left out while it has its default, and a default must never change:
+//! else every model in the world would train again on the day of the upgrade.
 
-use searchop_api::RankingModelSpec;
+use searchop_api::{Labels, PositionBias, RankingModelSpec};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -16,15 +16,22 @@ pub fn train_hash(spec: &RankingModelSpec) -> String {
     let sources = spec.data.sources.as_ref();
     let data = json!({
         "synthetic": spec.data.synthetic,
-        "sources": sources.map(|sources| json!({"catalog": sources.catalog, "events": sources.events})),
+        "sources": sources.map(|sources| json!({"catalog": sources.catalog, "events": sources.events, "judgments": sources.judgments})),
     });
     let trains = json!({
         "data": data,
         "parameters": spec.training.parameters,
+        "positionBias": unless(json!(PositionBias::Auto), json!(spec.training.position_bias)),
+        "labels": unless(json!(Labels::default()), json!(spec.training.labels)),
         "holdout": spec.evaluation.holdout,
         "baselines": spec.evaluation.baselines,
     });
     format!("h1:{}", hash(&trains, 16))
+}
+
+/// A field that is absent while it has its default.
+fn unless(default: Value, value: Value) -> Value {
+    if value == default { Value::Null } else { value }
 }
 
 /// Hash of the settings that do not change the model but decide whether a run can succeed: memory,

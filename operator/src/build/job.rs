@@ -86,12 +86,16 @@ fn storage(owner: &Owner, spec: &RankingModelSpec) -> (Storage, Places) {
     };
     let catalog_uri = sources.map(|sources| data(&sources.catalog.uri, "catalog"));
     let events_uri = sources.map(|sources| data(&sources.events.uri, "events"));
+    let judgments_uri = sources
+        .and_then(|sources| sources.judgments.as_ref())
+        .map(|judgments| data(&judgments.uri, "judgments"));
     (
         storage,
         Places {
             artifacts_uri,
             catalog_uri,
             events_uri,
+            judgments_uri,
         },
     )
 }

@@ -57,6 +57,18 @@ impl Cell<'_> {
         })
     }
 
+    /// true or false, in words or as 1 and 0.
+    pub fn flag(&self) -> Reading<bool> {
+        let Some(text) = self.text()? else {
+            return Ok(None);
+        };
+        match text.to_ascii_lowercase().as_str() {
+            "true" | "1" => Ok(Some(true)),
+            "false" | "0" => Ok(Some(false)),
+            _ => Err(format!("{} is neither true nor false", quoted(&text))),
+        }
+    }
+
     /// A finite number. NaN counts as missing: dataframe libraries write it for that.
     pub fn number(&self) -> Reading<f64> {
         let number = match self {
@@ -210,6 +222,18 @@ mod tests {
         assert_eq!(
             Cell::Nested.number(),
             Err("a list or an object, where one value is expected".into())
+        );
+    }
+
+    #[test]
+    fn flags() {
+        assert_eq!(text("True").flag(), Ok(Some(true)));
+        assert_eq!(Cell::Integer(0).flag(), Ok(Some(false)));
+        assert_eq!(Cell::boolean(true).flag(), Ok(Some(true)));
+        assert_eq!(Cell::Missing.flag(), Ok(None));
+        assert_eq!(
+            text("maybe").flag(),
+            Err("\"maybe\" is neither true nor false".into())
         );
     }
 

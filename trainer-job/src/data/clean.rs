@@ -6,6 +6,7 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque, hash_map::Entry},
     fmt,
+    hash::Hash,
 };
 
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,10 @@ pub struct Cleaning {
     pub orphans: u64,
     /// Left out: more than a week after the list.
     pub too_late: u64,
+    /// Left out: of lists that were not in order of relevance.
+    pub sorted: u64,
+    /// Left out: of items that paid for their place in the list.
+    pub sponsored: u64,
     /// Kept: times without offset, read as UTC.
     pub times_without_offset: u64,
     /// Kept: the catalogue does not have the item.
@@ -66,11 +71,13 @@ impl Cleaning {
         self.read - self.kept
     }
 
-    fn reasons(&self) -> [(u64, &'static str); 8] {
+    fn reasons(&self) -> [(u64, &'static str); 10] {
         [
             (self.outside_window, "outside the window"),
             (self.bots, "of bots"),
             (self.duplicates, "duplicates"),
+            (self.sorted, "of lists sorted by something else"),
+            (self.sponsored, "sponsored"),
             (self.orphans, "without an impression"),
             (self.too_late, "too late for their list"),
             (self.without_query, "without a query"),
@@ -123,6 +130,18 @@ pub fn clean(log: &mut EventLog, window: Window, cleaning: &mut Cleaning) -> Has
         repeated(&mut seen, event)
     });
 
+    // One event that says so is enough: many logs say it on the impressions only.
+    let sorted: HashSet<u32> = marked(&log.events, |event| event.sorted.then_some(event.list));
+    drop_where(&mut log.events, &mut cleaning.sorted, |event| {
+        sorted.contains(&event.list)
+    });
+    let sponsored: HashSet<(u32, u32)> = marked(&log.events, |event| {
+        event.sponsored.then_some((event.list, event.item))
+    });
+    drop_where(&mut log.events, &mut cleaning.sponsored, |event| {
+        sponsored.contains(&(event.list, event.item))
+    });
+
     let lists = lists(log);
     drop_where(&mut log.events, &mut cleaning.without_query, |event| {
         event.action == Action::Impression && !lists.contains_key(&event.list)
@@ -130,6 +149,10 @@ pub fn clean(log: &mut EventLog, window: Window, cleaning: &mut Cleaning) -> Has
     join(&mut log.events, &lists, cleaning);
     cleaning.kept = log.events.len() as u64;
     lists
+}
+
+fn marked<K: Eq + Hash>(events: &[Event], mark: impl Fn(&Event) -> Option<K>) -> HashSet<K> {
+    events.iter().filter_map(mark).collect()
 }
 
 fn drop_where(events: &mut Vec<Event>, count: &mut u64, mut unwanted: impl FnMut(&Event) -> bool) {
@@ -225,7 +248,10 @@ fn join(events: &mut Vec<Event>, lists: &HashMap<u32, List>, cleaning: &mut Clea
             shown.insert((event.list, event.item));
         }
         match lists.get(&event.list) {
-            Some(list) if shown.contains(&(event.list, event.item)) => {
+            Some(list)
+                if event.action == Action::Candidate
+                    || shown.contains(&(event.list, event.item)) =>
+            {
                 event.query = list.query;
                 let late = event.time_ms - list.shown_ms > LATE_DAYS * DAY_MS;
                 cleaning.too_late += u64::from(late);

@@ -12,16 +12,21 @@ use object_store::{ObjectStore, ObjectStoreExt, path::Path as Key};
 use searchop_contract::names::{DATA_S3_PREFIX, S3_PREFIX};
 use searchop_model::store::{S3Location, S3Settings};
 
-use super::SourceFile;
+use super::{SourceFile, source::Kind};
 use crate::error::TrainError;
 
 /// Downloads the objects behind `s3://bucket/key`, where the key may be a pattern; returns their
 /// files in order of the keys.
-pub fn fetch(uri: &str, folder: &Path) -> Result<Vec<PathBuf>, TrainError> {
-    fetch_with(&settings(|name| std::env::var(name).ok()), uri, folder)
+pub fn fetch(kind: Kind, uri: &str, folder: &Path) -> Result<Vec<PathBuf>, TrainError> {
+    let settings = settings(|name| std::env::var(name).ok());
+    fetch_with(&settings, (kind, uri), folder)
 }
 
-fn fetch_with(settings: &S3Settings, uri: &str, folder: &Path) -> Result<Vec<PathBuf>, TrainError> {
+fn fetch_with(
+    settings: &S3Settings,
+    (kind, uri): (Kind, &str),
+    folder: &Path,
+) -> Result<Vec<PathBuf>, TrainError> {
     let wanted = Wanted::parse(uri)?;
     let location = S3Location::open(&wanted.bucket, settings)?;
     // Loading is one blocking step; nothing else runs beside it.
@@ -31,7 +36,7 @@ fn fetch_with(settings: &S3Settings, uri: &str, folder: &Path) -> Result<Vec<Pat
         .map_err(|error| {
             TrainError::storage_unavailable(format!("no runtime for downloads: {}", error.kind()))
         })?;
-    runtime.block_on(wanted.download(&location, folder))
+    runtime.block_on(wanted.download(kind, &location, folder))
 }
 
 /// The data's own settings, or the artifacts' where there are none.
@@ -91,6 +96,7 @@ impl Wanted {
 
     async fn download(
         &self,
+        kind: Kind,
         location: &S3Location,
         folder: &Path,
     ) -> Result<Vec<PathBuf>, TrainError> {
@@ -98,7 +104,8 @@ impl Wanted {
         for (number, key) in self.keys(location).await?.iter().enumerate() {
             // Objects of different folders may have one name.
             let folder = folder.join(number.to_string());
-            let file = SourceFile::new(folder.join(key.filename().unwrap_or("object")))?;
+            let path = folder.join(key.filename().unwrap_or("object"));
+            let file = SourceFile::of(kind, path)?;
             fs::create_dir_all(&folder).map_err(|error| file.unwritable(&error))?;
             copy(location, key, &file).await?;
             paths.push(file.path);

@@ -14,9 +14,21 @@ const ITEM: usize = 3;
 const QUERY: usize = 4;
 const CLIENT: usize = 5;
 const POSITION: usize = 6;
+const SORT: usize = 7;
+const SPONSORED: usize = 8;
+
+/// Names that shops give to the order of relevance. Lists in any other order say nothing about it.
+const RELEVANCE: [&str; 6] = [
+    "relevance",
+    "relevancy",
+    "_score",
+    "score",
+    "best_match",
+    "default",
+];
 
 /// Columns of UBI 1.3.0, nested as the schema has them or flattened as exports have them.
-const FIELDS: [Field<'static>; 7] = [
+const FIELDS: [Field<'static>; 9] = [
     Field {
         name: "action_name",
         also: &[],
@@ -59,6 +71,20 @@ const FIELDS: [Field<'static>; 7] = [
         ],
         required: false,
     },
+    Field {
+        name: "sort",
+        also: &["event_attributes.sort", "event_attributes_sort"],
+        required: false,
+    },
+    Field {
+        name: "sponsored",
+        also: &[
+            "event_attributes.sponsored",
+            "event_attributes.object.sponsored",
+            "event_attributes_sponsored",
+        ],
+        required: false,
+    },
 ];
 
 /// Adds the events of one file to `log`; returns its rows.
@@ -87,6 +113,8 @@ fn add(cells: &[Cell<'_>], log: &mut EventLog, cleaning: &mut Cleaning) -> Resul
     let query = at(QUERY, cells[QUERY].text())?;
     let client = at(CLIENT, cells[CLIENT].text())?;
     let position = at(POSITION, cells[POSITION].position())?;
+    let sort = at(SORT, cells[SORT].text())?;
+    let sponsored = at(SPONSORED, cells[SPONSORED].flag())?;
     let (Some(list), Some(item)) = (list, item) else {
         cleaning.incomplete += 1;
         return Ok(());
@@ -100,8 +128,14 @@ fn add(cells: &[Cell<'_>], log: &mut EventLog, cleaning: &mut Cleaning) -> Resul
         client: client.as_deref().unwrap_or_default(),
         item: &item,
         position: position.unwrap_or(0),
+        sponsored: sponsored.unwrap_or(false),
+        sorted: sort.is_some_and(|sort| !by_relevance(&sort)),
     });
     Ok(())
+}
+
+fn by_relevance(sort: &str) -> bool {
+    RELEVANCE.contains(&sort.to_ascii_lowercase().replace([' ', '-'], "_").as_str())
 }
 
 fn at<T>(field: usize, reading: Result<T, String>) -> Result<T, BadCell> {

@@ -12,9 +12,11 @@ pub fn day_of(time_ms: i64) -> i32 {
 }
 
 /// What happened to an item of a result list; the number is the label that training starts from.
+/// Candidates were found by the engine and not shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(i8)]
 pub enum Action {
+    Candidate = -1,
     Impression = 0,
     Click = 1,
     Cart = 2,
@@ -22,9 +24,10 @@ pub enum Action {
 }
 
 impl Action {
-    /// UBI's name of the action.
+    /// UBI's name of the action; `candidate` is our own, as UBI has none for it.
     pub fn ubi_name(self) -> &'static str {
         match self {
+            Self::Candidate => "candidate",
             Self::Impression => "impression",
             Self::Click => "click",
             Self::Cart => "add_to_cart",
@@ -34,9 +37,15 @@ impl Action {
 
     /// `None` for actions that say nothing about a list (`view`, `watch`, free text).
     pub fn from_ubi_name(name: &str) -> Option<Self> {
-        [Self::Impression, Self::Click, Self::Cart, Self::Purchase]
-            .into_iter()
-            .find(|action| action.ubi_name() == name)
+        [
+            Self::Impression,
+            Self::Click,
+            Self::Cart,
+            Self::Purchase,
+            Self::Candidate,
+        ]
+        .into_iter()
+        .find(|action| action.ubi_name() == name)
     }
 }
 
@@ -51,6 +60,10 @@ pub struct Event {
     /// 1-based; 0 where unknown.
     pub position: i32,
     pub action: Action,
+    /// The place was paid for.
+    pub sponsored: bool,
+    /// The list was in another order than that of relevance, such as by price.
+    pub sorted: bool,
 }
 
 /// An event with its names spelled out.
@@ -66,6 +79,10 @@ pub struct NamedEvent<'a> {
     pub item: &'a str,
     /// 1-based; 0 where unknown.
     pub position: i32,
+    /// The place was paid for.
+    pub sponsored: bool,
+    /// The list was in another order than that of relevance, such as by price.
+    pub sorted: bool,
 }
 
 /// Distinct names, numbered in order of first sight.
@@ -132,6 +149,8 @@ impl EventLog {
             item: self.items.number(event.item),
             position: event.position,
             action: event.action,
+            sponsored: event.sponsored,
+            sorted: event.sorted,
         });
     }
 
@@ -144,6 +163,8 @@ impl EventLog {
             client: self.clients.name(event.client),
             item: self.items.name(event.item),
             position: event.position,
+            sponsored: event.sponsored,
+            sorted: event.sorted,
         }
     }
 }

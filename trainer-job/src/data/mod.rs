@@ -5,6 +5,7 @@ mod cell;
 mod clean;
 mod download;
 mod events;
+pub mod judgments;
 mod log;
 mod problems;
 pub mod source;
@@ -18,12 +19,16 @@ use std::{
 
 use jiff::Timestamp;
 use polars::prelude::{Column, DataFrame, PolarsResult};
-use searchop_contract::{DataCounts, DataSource, SyntheticShop, TableSource, TrainingJob};
+use searchop_contract::{
+    DataCounts, DataSource, JudgmentSource, SyntheticShop, TableSource, TrainingJob,
+};
 use searchop_model::item::ItemFields;
+use source::Kind;
 
 pub use catalog::DEFAULT_ID_FIELD;
 pub use cell::Cell;
 pub use clean::{Cleaning, List};
+pub use judgments::{Judgment, Judgments};
 pub use log::{Action, DAY_MS, Event, EventLog, NamedEvent, Names, day_of};
 pub use problems::Problems;
 pub use source::SourceFile;
@@ -51,7 +56,7 @@ pub struct Dataset {
     /// | `query`    | String | the list's query as it was typed                               |
     /// | `client`   | String | who; empty where unknown                                       |
     /// | `item`     | String | product id; the catalogue may not have it                      |
-    /// | `action`   | Int8   | 0 impression, 1 click, 2 cart, 3 purchase: see [`Action`]      |
+    /// | `action`   | Int8   | −1 candidate that was not shown, 0 impression, 1 click, 2 cart, 3 purchase: see [`Action`] |
     /// | `position` | Int32  | 1-based; null where unknown                                    |
     /// | `time_ms`  | Int64  | milliseconds since 1970                                        |
     /// | `day`      | Int32  | UTC day number on which the event arrived                      |
@@ -64,6 +69,8 @@ pub struct Dataset {
     /// End of the newest day.
     pub through: Timestamp,
     pub cleaning: Cleaning,
+    /// Grades of people; empty where there are none.
+    pub judgments: Judgments,
 }
 
 impl Dataset {
@@ -106,6 +113,7 @@ pub fn load(
             events,
             event_format: _,
             window_days,
+            judgments,
         } => {
             let products = read_catalog(catalog, work_dir, progress)?;
             let raw = read_events(events, work_dir, progress)?;
@@ -117,7 +125,15 @@ pub fn load(
                 .filter(|day| *day <= newest)
                 .max();
             let last = newest.ok_or_else(|| nothing_before(&raw, job.as_of_time))?;
-            finish(products, raw, Window::ending(last, *window_days), progress)
+            let judgments = match judgments {
+                Some(source) => read_judgments(source, work_dir, progress)?,
+                None => Judgments::default(),
+            };
+            let window = Window::ending(last, *window_days);
+            Ok(Dataset {
+                judgments,
+                ..finish(products, raw, window, progress)?
+            })
         }
     }
 }
@@ -164,7 +180,7 @@ fn read_catalog(
     work_dir: &Path,
     progress: &mut Progress<'_>,
 ) -> Result<Vec<Product>, TrainError> {
-    let files = source::resolve(&source.uri, &work_dir.join("catalog"))?;
+    let files = source::resolve(Kind::Table, &source.uri, &work_dir.join("catalog"))?;
     files.iter().for_each(|file| progress(reading(file)));
     catalog::read(
         &files,
@@ -177,7 +193,7 @@ fn read_events(
     work_dir: &Path,
     progress: &mut Progress<'_>,
 ) -> Result<RawEvents, TrainError> {
-    let files = source::resolve(&source.uri, &work_dir.join("events"))?;
+    let files = source::resolve(Kind::Table, &source.uri, &work_dir.join("events"))?;
     let (mut log, mut cleaning, mut problems) = (
         EventLog::default(),
         Cleaning::default(),
@@ -197,6 +213,17 @@ fn read_events(
         cleaning,
         name: called(&files),
     })
+}
+
+fn read_judgments(
+    source: &JudgmentSource,
+    work_dir: &Path,
+    progress: &mut Progress<'_>,
+) -> Result<Judgments, TrainError> {
+    let kind = Kind::Judgments(source.format);
+    let files = source::resolve(kind, &source.uri, &work_dir.join("judgments"))?;
+    files.iter().for_each(|file| progress(reading(file)));
+    judgments::read(&files, source.format)
 }
 
 fn reading(file: &SourceFile) -> Step<'_> {
@@ -239,6 +266,7 @@ fn finish(
         window,
         through: window.end(),
         cleaning,
+        judgments: Judgments::default(),
     })
 }
 
@@ -248,7 +276,7 @@ fn check(log: &EventLog, cleaning: &Cleaning, name: &str) -> Result<(), TrainErr
     if !has(|action| action == Action::Impression) {
         return refuse("no impressions; without them it is not known what shoppers saw");
     }
-    if !has(|action| action != Action::Impression) {
+    if !has(|action| action > Action::Impression) {
         return refuse("no clicks, carts or purchases; there is nothing to learn from");
     }
     let queries: HashSet<u32> = log.events.iter().map(|event| event.query).collect();

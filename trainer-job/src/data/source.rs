@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use searchop_contract::JudgmentFormat;
+
 use crate::error::TrainError;
 
 /// Format of a table file, from its ending.
@@ -13,6 +15,15 @@ pub enum Format {
     Csv,
     Ndjson,
     Parquet,
+    /// Whatever the caller takes it for.
+    Text,
+}
+
+/// What a file is read as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Table,
+    Judgments(JudgmentFormat),
 }
 
 /// One file of a table, on this machine.
@@ -26,8 +37,8 @@ pub struct SourceFile {
 }
 
 impl SourceFile {
-    /// A file at `path`, its format taken from the ending.
-    pub fn new(path: PathBuf) -> Result<Self, TrainError> {
+    /// A file at `path`, its format taken from the ending where that matters.
+    pub fn of(kind: Kind, path: PathBuf) -> Result<Self, TrainError> {
         let name = path
             .file_name()
             .unwrap_or(path.as_os_str())
@@ -42,6 +53,9 @@ impl SourceFile {
             Some("csv") => Format::Csv,
             Some("ndjson" | "jsonl") => Format::Ndjson,
             Some("parquet") if !gzip => Format::Parquet,
+            _ if !matches!(kind, Kind::Table | Kind::Judgments(JudgmentFormat::Quepid)) => {
+                Format::Text
+            }
             _ => {
                 return Err(TrainError::data(format!(
                     "{name}: unknown file ending; .parquet, .csv, .ndjson and .jsonl are read, \
@@ -83,9 +97,9 @@ fn unreadable(name: &str, error: &io::Error) -> TrainError {
 }
 
 /// The files behind `uri`, in order of their names. Objects are downloaded into `folder`.
-pub fn resolve(uri: &str, folder: &Path) -> Result<Vec<SourceFile>, TrainError> {
+pub fn resolve(kind: Kind, uri: &str, folder: &Path) -> Result<Vec<SourceFile>, TrainError> {
     let paths = match uri.split_once("://") {
-        Some(("s3", _)) => super::download::fetch(uri, folder)?,
+        Some(("s3", _)) => super::download::fetch(kind, uri, folder)?,
         Some(("file", path)) if path.starts_with('/') => local(path)?,
         Some((scheme, _)) => {
             return Err(TrainError::config(format!(
@@ -94,7 +108,10 @@ pub fn resolve(uri: &str, folder: &Path) -> Result<Vec<SourceFile>, TrainError> 
         }
         None => local(uri)?,
     };
-    paths.into_iter().map(SourceFile::new).collect()
+    paths
+        .into_iter()
+        .map(|path| SourceFile::of(kind, path))
+        .collect()
 }
 
 /// The end of a path, for messages: folders above are those of the machine or the pod, and say
@@ -150,7 +167,9 @@ mod tests {
 
     #[test]
     fn the_format_follows_from_the_ending() {
-        let format = |name: &str| SourceFile::new(name.into()).map(|file| (file.format, file.gzip));
+        let format = |name: &str| {
+            SourceFile::of(Kind::Table, name.into()).map(|file| (file.format, file.gzip))
+        };
         assert_eq!(format("a/events.csv"), Ok((Format::Csv, false)));
         assert_eq!(format("EVENTS.CSV.GZ"), Ok((Format::Csv, true)));
         assert_eq!(format("part.0001.parquet"), Ok((Format::Parquet, false)));
@@ -188,7 +207,8 @@ mod tests {
             std::fs::write(at(name), "x").unwrap();
         }
         let names = |uri: &str| -> Result<Vec<String>, String> {
-            let files = resolve(uri, folder.path()).map_err(|error| error.to_string())?;
+            let files =
+                resolve(Kind::Table, uri, folder.path()).map_err(|error| error.to_string())?;
             Ok(files.into_iter().map(|file| file.name).collect())
         };
         assert_eq!(names(&at("b.csv")), Ok(vec!["b.csv".into()]));

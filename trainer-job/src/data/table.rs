@@ -57,7 +57,7 @@ pub fn read(
         sink,
     };
     match file.format {
-        Format::Csv => csv::read(open_text(file)?, fields, &mut rows),
+        Format::Csv | Format::Text => csv::read(open_text(file)?, fields, &mut rows),
         Format::Ndjson => ndjson::read(open_text(file)?, fields, &mut rows),
         Format::Parquet => parquet::read(fields, &mut rows),
     }
@@ -105,11 +105,22 @@ impl Rows<'_, '_> {
     }
 
     fn missing_column(&self, field: Field<'_>, found: &[String]) -> TrainError {
+        let hint = match found {
+            [one] if one.contains([';', '\t', '|']) => "; columns are separated by commas",
+            _ => "",
+        };
         TrainError::data(format!(
-            "{}: column {:?} is missing; found: {}",
+            "{}: column {:?} is missing; found: {}{hint}",
             self.file.name,
             field.name,
             listed(found)
+        ))
+    }
+
+    fn too_long(&self, line: u64) -> TrainError {
+        TrainError::data(format!(
+            "{}: line {line}: the row is longer than {MAX_ROW_BYTES} bytes",
+            self.file.name
         ))
     }
 }
@@ -127,33 +138,62 @@ fn listed(names: &[String]) -> String {
     shown.join(", ")
 }
 
+/// Longest row of a text file. A quote that is never closed makes one row of all that follows.
+const MAX_ROW_BYTES: usize = 1 << 20;
+/// A click log of repetitions packs to a hundredth; what unpacks to more than this many times its
+/// size is no click log.
+const MAX_UNPACKED_TIMES: u64 = 200;
+/// Files that unpack to less than this are no danger, whatever they are.
+const SMALL_BYTES: u64 = 64 << 20;
+
 /// The decompressed bytes of a file that is not empty.
-fn open_text(file: &SourceFile) -> Result<Box<dyn BufRead>, TrainError> {
-    let raw = BufReader::with_capacity(
-        1 << 16,
-        File::open(&file.path).map_err(|error| file.unreadable(&error))?,
-    );
+pub fn open_text(file: &SourceFile) -> Result<Box<dyn BufRead>, TrainError> {
+    let raw = File::open(&file.path).map_err(|error| file.unreadable(&error))?;
+    let packed = raw.metadata().map_or(0, |metadata| metadata.len());
+    let raw = BufReader::with_capacity(1 << 16, raw);
     let mut text: Box<dyn BufRead> = if file.gzip {
-        Box::new(BufReader::with_capacity(
-            1 << 16,
-            flate2::bufread::MultiGzDecoder::new(raw),
-        ))
+        let unpacked = Bounded {
+            inner: flate2::bufread::MultiGzDecoder::new(raw),
+            left: SMALL_BYTES.max(packed.saturating_mul(MAX_UNPACKED_TIMES)),
+        };
+        Box::new(BufReader::with_capacity(1 << 16, unpacked))
     } else {
         Box::new(raw)
     };
-    if text
-        .fill_buf()
-        .map_err(|error| damaged(file, &error))?
-        .is_empty()
-    {
-        return Err(TrainError::data(format!("{} is empty", file.name)));
+    let begin = text.fill_buf().map_err(|error| damaged(file, &error))?;
+    let complaint = match begin {
+        [] => "is empty",
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "is UTF-16; write it as UTF-8",
+        _ => return Ok(text),
+    };
+    Err(TrainError::data(format!("{} {complaint}", file.name)))
+}
+
+/// Ends with an error where more comes than is plausible.
+struct Bounded<R> {
+    inner: R,
+    left: u64,
+}
+
+impl<R: io::Read> io::Read for Bounded<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(out)?;
+        self.left = self
+            .left
+            .checked_sub(read as u64)
+            .ok_or(io::ErrorKind::FileTooLarge)?;
+        Ok(read)
     }
-    Ok(text)
 }
 
 /// A read that fails half-way: for compressed files nearly always a cut or altered archive.
-fn damaged(file: &SourceFile, error: &io::Error) -> TrainError {
-    if file.gzip {
+pub fn damaged(file: &SourceFile, error: &io::Error) -> TrainError {
+    if error.kind() == io::ErrorKind::FileTooLarge {
+        TrainError::data(format!(
+            "{}: unpacks to more than {MAX_UNPACKED_TIMES} times its size",
+            file.name
+        ))
+    } else if file.gzip {
         TrainError::data(format!(
             "{}: the gzip file is damaged or cut short",
             file.name

@@ -176,6 +176,8 @@ impl Days {
                     client: &visit.client,
                     item: &engine.items[event.item].id,
                     position: event.position,
+                    sponsored: false,
+                    sorted: false,
                 });
             }
             self.intents

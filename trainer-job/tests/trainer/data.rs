@@ -10,8 +10,8 @@ use polars::prelude::{
     Series, StructChunked, TimeUnit,
 };
 use searchop_contract::{
-    BoostingParameters, DataSource, EvaluationSettings, EventFormat, ExitCode, SyntheticShop,
-    TableSource, TrainingJob,
+    BoostingParameters, DataSource, EvaluationSettings, EventFormat, ExitCode, LabelSettings,
+    PositionBias, SyntheticShop, TableSource, TrainingJob,
 };
 use searchop_trainer::{
     data::{Dataset, Step, date, load},
@@ -34,6 +34,8 @@ fn job(data: DataSource) -> TrainingJob {
         as_of_time: "2026-11-24T08:00:00Z".parse().unwrap(),
         data,
         parameters: BoostingParameters::default(),
+        position_bias: PositionBias::Auto,
+        labels: LabelSettings::default(),
         evaluation: EvaluationSettings {
             holdout_days: 3,
             baselines: vec![],
@@ -59,6 +61,7 @@ fn sources(catalog: impl Into<String>, events: impl Into<String>) -> DataSource 
         },
         event_format: EventFormat::UBI,
         window_days: 20,
+        judgments: None,
     }
 }
 
@@ -497,6 +500,118 @@ fn bad_events_are_refused_with_the_place_and_the_reason() {
             "{what}"
         );
     }
+}
+
+#[test]
+fn bad_files_are_refused_as_a_whole() {
+    let utf16: Vec<u8> = [0xff, 0xfe]
+        .into_iter()
+        .chain(EVENTS.encode_utf16().flat_map(u16::to_le_bytes))
+        .collect();
+    let long = "x".repeat(2 << 20);
+    let row = |query: &str| format!("{EVENTS}click,2026-11-20T10:00:05Z,q1,c,{query},1,1\n");
+    let json = format!("{{\"action_name\":\"{long}\"}}\n");
+    let mut bomb = GzEncoder::new(Vec::new(), Compression::best());
+    let blank = [vec![b' '; 1 << 16], vec![b'\n']].concat();
+    for _ in 0..1200 {
+        bomb.write_all(&blank).unwrap();
+    }
+    let cases: [(&str, &str, Vec<u8>, &str); 7] = [
+        (
+            "another delimiter",
+            "events.csv",
+            EVENTS.replace(',', ";").into(),
+            "events.csv: column \"action_name\" is missing; found: \"action_name;timestamp;query_id;client_id…\"; \
+             columns are separated by commas",
+        ),
+        (
+            "UTF-16",
+            "events.csv",
+            utf16.clone(),
+            "events.csv is UTF-16; write it as UTF-8",
+        ),
+        (
+            "UTF-16",
+            "events.ndjson",
+            utf16,
+            "events.ndjson is UTF-16; write it as UTF-8",
+        ),
+        (
+            "a long line",
+            "events.csv",
+            row(&long).into(),
+            "events.csv: line 6: the row is longer than 1048576 bytes",
+        ),
+        (
+            "a quote that swallows the rest",
+            "events.csv",
+            row(&format!("\"{}", "x\n".repeat(1 << 20))).into(),
+            "events.csv: line 6: the row is longer than 1048576 bytes",
+        ),
+        (
+            "a long line of JSON",
+            "events.ndjson",
+            json.into(),
+            "events.ndjson: line 1: the row is longer than 1048576 bytes",
+        ),
+        (
+            "a bomb",
+            "events.ndjson.gz",
+            bomb.finish().unwrap(),
+            "events.ndjson.gz: unpacks to more than 200 times its size",
+        ),
+    ];
+    for (what, name, bytes, message) in cases {
+        let error = load_texts(("catalog.csv", CATALOG), (name, &bytes))
+            .map(|_| ())
+            .expect_err(what);
+        assert_eq!(
+            (error.to_string().as_str(), error.exit_code()),
+            (message, ExitCode::BadData),
+            "{what}"
+        );
+    }
+    let deep = format!("{{\"action_name\":{}\n", "[".repeat(100_000));
+    let error = load_texts(("catalog.csv", CATALOG), ("events.ndjson", deep.as_bytes()));
+    let message = error.map(|_| ()).unwrap_err().to_string();
+    assert!(
+        message.starts_with("events.ndjson: line 1: not JSON from character "),
+        "{message}"
+    );
+}
+
+#[test]
+fn what_the_engine_says_of_a_list_is_read() {
+    let marked = EVENTS.replace("position\n", "position,sort,sponsored\n");
+    let with = |first: &str, others: &str| -> String {
+        let (head, rows) = marked.split_once('\n').unwrap();
+        let rows: Vec<String> = (0..)
+            .zip(rows.lines())
+            .map(|(n, row)| format!("{row}{}\n", if n == 0 { first } else { others }))
+            .collect();
+        format!("{head}\n{}", rows.concat())
+    };
+    let plain = events_csv(EVENTS).unwrap();
+    let same = events_csv(with(",Best Match,false", ",,0")).unwrap();
+    assert!(same.events.equals_missing(&plain.events));
+    let paid = events_csv(with(",,", ",,")).unwrap();
+    assert!(paid.events.equals_missing(&plain.events));
+
+    let refused = |text: String| events_csv(text).map(|_| ()).unwrap_err().to_string();
+    assert_eq!(
+        refused(with(",price_asc,", ",,")),
+        "events.csv: no clicks, carts or purchases; there is nothing to learn from \
+         (1 of 4 events kept; left out: 3 of lists sorted by something else)"
+    );
+    assert_eq!(
+        refused(with(",,true", ",,")),
+        "events.csv: no clicks, carts or purchases; there is nothing to learn from \
+         (2 of 4 events kept; left out: 2 sponsored)"
+    );
+    assert_eq!(
+        refused(with(",,perhaps", ",,")),
+        "events.csv: line 2, column \"sponsored\": \"perhaps\" is neither true nor false"
+    );
 }
 
 #[test]

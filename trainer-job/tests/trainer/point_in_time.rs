@@ -42,6 +42,7 @@ fn window() -> Window {
 fn job(holdout_days: u32) -> TrainingJob {
     let mut job = small_job(std::path::Path::new("/nowhere"));
     job.evaluation.holdout_days = holdout_days;
+    job.labels.maturity_hours = 0;
     job
 }
 

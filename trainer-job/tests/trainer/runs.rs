@@ -80,7 +80,7 @@ fn what_is_published_loads_and_says_what_it_is() {
     .unwrap();
     assert_eq!(
         published.trained_through_time.to_string(),
-        "2026-11-17T00:00:00Z"
+        "2026-11-14T00:00:00Z"
     );
     assert_eq!(published.tables_time.to_string(), "2026-11-24T00:00:00Z");
     assert_eq!(
@@ -91,7 +91,7 @@ fn what_is_published_loads_and_says_what_it_is() {
 
     let report: ModelReport =
         serde_json::from_slice(&fs::read(model_dir.join(names::REPORT_FILE)).unwrap()).unwrap();
-    assert_eq!(report.gate.from, "2026-11-17");
+    assert_eq!(report.gate.from, "2026-11-14");
     assert_eq!(report.table.rankers.len(), 4);
     assert_eq!(report.trees, bundle.model.manifest.trees);
     assert!(report.lists.train > report.lists.valid && report.lists.valid > 0);
@@ -276,7 +276,7 @@ fn too_long_a_holdout_is_refused() {
     job.evaluation.holdout_days = 29;
     let error = run(&job).unwrap_err();
     assert!(
-        matches!(error, TrainError::Data(_)) && error.to_string().contains("holdoutDays is 29"),
+        matches!(error, TrainError::Data(_)) && error.to_string().contains("holdoutDays = 29"),
         "{error}"
     );
     assert_eq!(job.evaluation.measures[0].metric, Metric::NDCG);

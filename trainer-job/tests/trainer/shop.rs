@@ -371,7 +371,7 @@ impl Counters {
             let add = match event.action {
                 Action::Impression => [0.0, 0.15 / f64::from(event.position).sqrt()],
                 Action::Click => [1.0, 0.0],
-                Action::Cart | Action::Purchase => continue,
+                Action::Candidate | Action::Cart | Action::Purchase => continue,
             };
             let pair = counters.pairs.entry((event.query, event.item)).or_default();
             for counter in [counters.items.entry(event.item).or_default(), pair] {

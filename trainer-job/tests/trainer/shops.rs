@@ -4,11 +4,11 @@ use std::path::Path;
 
 use polars::prelude::{Column, DataFrame};
 use searchop_contract::{
-    BaselineName, BoostingParameters, DataSource, EvaluationSettings, Measure, Metric, Reference,
-    SyntheticShop, TrainingJob,
+    BaselineName, BoostingParameters, DataSource, EvaluationSettings, LabelSettings, Measure,
+    Metric, PositionBias, Reference, SyntheticShop, TrainingJob,
 };
 use searchop_model::item::ItemFields;
-use searchop_trainer::data::{Cleaning, DAY_MS, Dataset, Product, Window, day_of};
+use searchop_trainer::data::{Cleaning, DAY_MS, Dataset, Judgments, Product, Window, day_of};
 
 /// 200 products, 5,000 events.
 pub fn small_job(store: &Path) -> TrainingJob {
@@ -48,6 +48,8 @@ fn job(store: &Path, shop: SyntheticShop) -> TrainingJob {
         as_of_time: "2026-11-24T06:00:00Z".parse().unwrap(),
         data: DataSource::Synthetic(shop),
         parameters: BoostingParameters::default(),
+        position_bias: PositionBias::Auto,
+        labels: LabelSettings::default(),
         evaluation: EvaluationSettings {
             holdout_days: 7,
             baselines: vec![
@@ -129,6 +131,7 @@ pub fn dataset(products: Vec<Product>, lines: &[Line], window: Window) -> Datase
         window,
         through: window.end(),
         cleaning: Cleaning::default(),
+        judgments: Judgments::default(),
     }
 }
 

@@ -63,6 +63,11 @@ fn rules_of_a_model() {
     let secret = || json!({"name": "keys"});
     let (on_s3, on_volume) = ("s3://shop/log.csv", "pvc://shop/log.csv");
     let local = sources(on_volume, on_volume, Value::Null);
+    let judged = |uri: &str| {
+        let mut sources = local.clone();
+        sources["judgments"] = json!({"uri": uri, "format": "Quepid"});
+        sources
+    };
     let artifacts = |uri: &str, writer: Value, reader: Value| json!({"uri": uri, "credentialsSecretRef": writer, "readerSecretRef": reader});
     let with_keys = || artifacts("s3://models", secret(), secret());
     let rows = [
@@ -106,6 +111,12 @@ fn rules_of_a_model() {
             "/spec/data",
             json!({"sources": sources(on_volume, on_s3, secret())}),
             json!({"sources": sources(on_volume, on_s3, Value::Null)}),
+            "data on s3:// need sources.credentialsSecretRef: name the Secret",
+        ),
+        (
+            "/spec/data",
+            json!({"sources": judged(on_volume)}),
+            json!({"sources": judged(on_s3)}),
             "data on s3:// need sources.credentialsSecretRef: name the Secret",
         ),
         (

@@ -218,6 +218,7 @@ fn defaults_are_visible() {
     let absent_on_purpose = [
         "synthetic",
         "sources",
+        "judgments",
         "credentialsSecretRef",
         "readerSecretRef",
         "requests",

@@ -16,6 +16,9 @@ pub fn local_job(
         artifacts_uri: format!("file://{}", state.artifacts().display()),
         catalog_uri: sources.map(|sources| local_uri(&sources.catalog.uri, state)),
         events_uri: sources.map(|sources| local_uri(&sources.events.uri, state)),
+        judgments_uri: sources
+            .and_then(|sources| sources.judgments.as_ref())
+            .map(|judgments| local_uri(&judgments.uri, state)),
     };
     training_job(
         model.metadata.name.as_deref().unwrap_or_default(),

@@ -31,6 +31,12 @@ fn table() -> Vec<(&'static str, Value, Effect)> {
         ),
         ("/data/sources/events/windowDays", json!(30), Trains),
         (
+            "/data/sources/judgments/uri",
+            json!("s3://shop/other.csv"),
+            Trains,
+        ),
+        ("/data/sources/judgments/format", json!("TREC"), Trains),
+        (
             "/data/sources/credentialsSecretRef/name",
             json!("other"),
             RetriesAFailure,
@@ -40,6 +46,8 @@ fn table() -> Vec<(&'static str, Value, Effect)> {
         ("/training/parameters/numLeaves", json!(15), Trains),
         ("/training/parameters/minDataInLeaf", json!(5), Trains),
         ("/training/parameters/seed", json!(1), Trains),
+        ("/training/positionBias", json!("None"), Trains),
+        ("/training/labels/maturityHours", json!(24), Trains),
         (
             "/training/resources/limits/memory",
             json!("3Gi"),
@@ -124,6 +132,10 @@ fn base(pointer: &str) -> Value {
     .unwrap();
     let amounts = json!({"requests": {"cpu": "1", "memory": "512Mi"}, "limits": {"cpu": "2", "memory": "2Gi"}});
     spec["training"]["resources"] = amounts.clone();
+    if !synthetic {
+        spec["data"]["sources"]["judgments"] =
+            json!({"uri": "s3://shop/judgments.csv", "format": "Quepid"});
+    }
     spec["serving"]["resources"] = amounts;
     spec
 }

@@ -21,6 +21,8 @@ fn event(
         client: "c",
         item,
         position: 1,
+        sponsored: false,
+        sorted: false,
     }
 }
 
@@ -178,6 +180,48 @@ fn a_list_takes_its_query_from_any_of_its_events() {
         ])
         .0,
         2
+    );
+}
+
+#[test]
+fn what_others_decided_says_nothing_about_relevance() {
+    let sorted = NamedEvent {
+        sorted: true,
+        ..shown("q", "a")
+    };
+    let clicked = event(Action::Click, 5000, "q", "b");
+    assert_eq!(
+        kept(&[sorted, shown("q", "b"), clicked, shown("r", "a")]),
+        (1, "3 of lists sorted by something else".into())
+    );
+
+    let paid = NamedEvent {
+        sponsored: true,
+        ..shown("q", "a")
+    };
+    let click = event(Action::Click, 5000, "q", "a");
+    assert_eq!(
+        kept(&[paid, click, shown("q", "b"), shown("r", "a")]),
+        (2, "2 sponsored".into())
+    );
+}
+
+#[test]
+fn candidates_need_a_list_and_no_impression() {
+    let found = |list| event(Action::Candidate, 0, list, "z");
+    assert_eq!(kept(&[shown("q", "a"), found("q")]), (2, "".into()));
+    assert_eq!(
+        kept(&[shown("q", "a"), found("r")]),
+        (1, "1 without an impression".into())
+    );
+    // To be found is not to be seen.
+    assert_eq!(
+        kept(&[
+            shown("q", "a"),
+            found("q"),
+            event(Action::Click, 5000, "q", "z")
+        ]),
+        (2, "1 without an impression".into())
     );
 }
 

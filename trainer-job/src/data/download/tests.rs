@@ -114,11 +114,11 @@ fn fetched(endpoint: &str, uri: &str) -> Result<Vec<String>, TrainError> {
         "SEARCHOP_DATA_S3_SECRET_ACCESS_KEY" => Some("secret".to_owned()),
         _ => None,
     });
-    let paths = fetch_with(&settings, uri, folder.path())?;
+    let paths = fetch_with(&settings, (Kind::Table, uri), folder.path())?;
     let text = |path: &PathBuf| {
         format!(
             "{}: {}",
-            SourceFile::new(path.clone()).unwrap().name,
+            SourceFile::of(Kind::Table, path.clone()).unwrap().name,
             fs::read_to_string(path).unwrap()
         )
     };

@@ -2,7 +2,7 @@ use std::io::{self, BufRead, Read};
 
 use csv::{ByteRecord, Reader, ReaderBuilder};
 
-use super::{Field, Place, Rows, damaged};
+use super::{Field, MAX_ROW_BYTES, Place, Rows, damaged};
 use crate::{data::Cell, error::TrainError};
 
 const MARK: &str = "\u{feff}";
@@ -19,6 +19,8 @@ pub fn read(
             inner: text,
             held: None,
             ends: End::Open,
+            passed: 0,
+            limit: 0,
         });
     let mut record = ByteRecord::new();
     if next_line(&mut reader, &mut record, rows)?.is_none() {
@@ -95,15 +97,19 @@ fn cell(record: &ByteRecord, column: Option<usize>) -> Cell<'_> {
 /// Reads a record and returns the line on which it begins. The reader's own position is the end
 /// of the record before, so empty lines would be counted wrongly; every record here ends with a
 /// line feed, so the line follows from where it ends and the line feeds inside quotes.
-fn next_line<R: Read>(
-    reader: &mut Reader<R>,
+fn next_line(
+    reader: &mut Reader<LineFeeds>,
     record: &mut ByteRecord,
     rows: &Rows<'_, '_>,
 ) -> Result<Option<u64>, TrainError> {
     let unread = reader.position().line();
+    reader.get_mut().limit = reader.position().byte() + MAX_ROW_BYTES as u64;
     let more = reader
         .read_byte_record(record)
         .map_err(|error| match error.into_kind() {
+            csv::ErrorKind::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
+                rows.too_long(unread)
+            }
             csv::ErrorKind::Io(error) => damaged(rows.file, &error),
             other => TrainError::data(format!("{}: {other:?}", rows.file.name)),
         })?;
@@ -136,15 +142,22 @@ struct LineFeeds {
     /// A carriage return of which the next byte is not known yet.
     held: Option<u8>,
     ends: End,
+    /// Bytes given out, and how many may be: no row is longer.
+    passed: u64,
+    limit: u64,
 }
 
 impl Read for LineFeeds {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.passed > self.limit {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
         let mut written = 0;
         while written + 1 < out.len() {
             let input = self.inner.fill_buf()?;
             if input.is_empty() {
-                return Ok(written + self.finish(&mut out[written..]));
+                written += self.finish(&mut out[written..]);
+                break;
             }
             let mut used = 0;
             for byte in input.iter().copied() {
@@ -175,6 +188,7 @@ impl Read for LineFeeds {
                 break;
             }
         }
+        self.passed += written as u64;
         Ok(written)
     }
 }
@@ -202,6 +216,8 @@ mod tests {
             inner,
             held: None,
             ends: End::Open,
+            passed: 0,
+            limit: u64::MAX,
         };
         let (mut all, mut out) = (Vec::new(), vec![0; window + 1]);
         loop {

@@ -1,8 +1,8 @@
-use std::io::BufRead;
+use std::io::{BufRead, Read};
 
 use serde_json::{Map, Value};
 
-use super::{Field, Place, Rows, damaged};
+use super::{Field, MAX_ROW_BYTES, Place, Rows, damaged};
 use crate::{data::Cell, error::TrainError};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -17,14 +17,17 @@ pub fn read(
     let mut first_keys: Option<Vec<String>> = None;
     loop {
         line.clear();
-        if text
+        let mut longest = (&mut text).take(MAX_ROW_BYTES as u64 + 1);
+        let read = longest
             .read_until(b'\n', &mut line)
-            .map_err(|error| damaged(rows.file, &error))?
-            == 0
-        {
+            .map_err(|error| damaged(rows.file, &error))?;
+        if read == 0 {
             break;
         }
         number += 1;
+        if read > MAX_ROW_BYTES {
+            return Err(rows.too_long(number));
+        }
         let bytes = line
             .strip_prefix(BYTE_ORDER_MARK)
             .filter(|_| number == 1)

@@ -59,6 +59,15 @@ unit: unit-workspace unit-trainer ## Tests beside the code
 unit-trainer: ; $(call trainer,test) --lib --bins
 unit-workspace: ; $(call workspace,test) --lib --bins
 
+.PHONY: bench-tables
+bench-tables: ## Figures of the serving tables
+	@$(call workspace,bench) --bench tables
+
+CASES ?= 10000000
+.PHONY: fuzz-tables
+fuzz-tables: ## Damage tables CASES times; a reader must refuse them or read on
+	@PROPTEST_CASES=$(CASES) $(call workspace,test) --exclude searchop-api --lib tables::tests
+
 # The scenarios need a cluster.
 .PHONY: integration integration-trainer integration-workspace
 integration: integration-trainer integration-workspace ## Tests of whole programs on real files

@@ -6,9 +6,10 @@ use searchop_contract::{Digest, TablesManifest};
 
 use crate::{
     artifact::{ArtifactError, GoldenRow, Model, read_model},
-    features::{AnalysedQuery, RowInput, features},
+    features::{AnalysedQuery, RowInput, features, text_columns, text_values},
     item::Candidate,
     tables::{QueryItems, Tables},
+    text_cache::{QueryCache, TextCache},
 };
 
 /// Scores may differ by this much from the trainer's.
@@ -20,6 +21,7 @@ pub struct Bundle {
     pub tables: Tables,
     pub tables_digest: Digest,
     pub tables_manifest: TablesManifest,
+    texts: TextCache,
 }
 
 /// A candidate's place in the answer.
@@ -51,6 +53,7 @@ impl Bundle {
             tables: loaded,
             tables_digest: tables.clone(),
             tables_manifest,
+            texts: TextCache::new(text_columns()),
         })
     }
 
@@ -69,7 +72,7 @@ impl Bundle {
         candidates: &[Candidate],
         missing: &mut [u64],
     ) -> Vec<Scored> {
-        let rows = Rows::new(&self.tables, query, time);
+        let rows = Rows::new(&self.tables, query, time).keeping(&self.texts);
         let mut row = Vec::with_capacity(features().len());
         let score = |(index, candidate): (usize, &Candidate)| {
             row.clear();
@@ -117,6 +120,7 @@ struct Rows<'a> {
     query: AnalysedQuery,
     query_items: Option<QueryItems<'a>>,
     time: i64,
+    kept: Option<QueryCache<'a>>,
 }
 
 /// What a row does not say about its candidate.
@@ -133,7 +137,14 @@ impl<'a> Rows<'a> {
             query_items: tables.query(query.key()),
             query,
             time,
+            kept: None,
         }
+    }
+
+    /// The same with what `cache` has of the query, and what it will have.
+    fn keeping(mut self, cache: &'a TextCache) -> Self {
+        self.kept = Some(cache.query(self.query.key()));
+        self
     }
 
     /// Appends the candidate's row.
@@ -164,13 +175,31 @@ impl<'a> Rows<'a> {
             time: self.time,
         };
         let start = row.len();
-        tables.context().row(&self.query, &input, row);
+        match (self.kept, place) {
+            (Some(kept), Some(place)) if own.is_none() => {
+                self.push_kept((kept, place), &input, row)
+            }
+            _ => tables.context().row(&self.query, &input, row),
+        }
         for (column, value) in candidate.values {
             row[start + column] = *value;
         }
         Seen {
             known: item.is_some(),
             sold_out: numbers.stock.is_some_and(|pieces| pieces <= 0.0),
+        }
+    }
+
+    /// Appends the row of an item whose text is the table's own.
+    fn push_kept(&self, (kept, item): (QueryCache, usize), input: &RowInput, row: &mut Vec<f32>) {
+        let context = self.tables.context();
+        let found = kept.get(item, |text| {
+            context.row_with_text(&self.query, input, text, row);
+        });
+        if found.is_none() {
+            let start = row.len();
+            context.row(&self.query, input, row);
+            kept.keep(item, text_values(&row[start..]));
         }
     }
 }
@@ -240,4 +269,89 @@ fn verify_features(tables: &Tables, golden: &GoldenRow, time: i64) -> Result<(),
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        features::Source,
+        item::ItemFields,
+        tables::{ItemRow, TableRows},
+    };
+
+    fn tables() -> Tables {
+        let item = |(id, title): (&str, &str)| ItemRow {
+            id: id.to_owned(),
+            fields: ItemFields {
+                title: Some(title.to_owned()),
+                ..ItemFields::default()
+            },
+            ..ItemRow::default()
+        };
+        let items = [
+            ("a", "red running shoe"),
+            ("b", "kettle"),
+            ("c", "Shoe rack"),
+        ];
+        Tables::build(TableRows {
+            model: "m".to_owned(),
+            tables_time: jiff::Timestamp::UNIX_EPOCH,
+            items: items.map(item).into(),
+            query_items: Vec::new(),
+            totals: Default::default(),
+        })
+        .unwrap()
+    }
+
+    /// The bits of the rows of a request.
+    fn bits(rows: &Rows, candidates: &[Candidate]) -> Vec<u32> {
+        let mut values = Vec::new();
+        for candidate in candidates {
+            rows.push(candidate, &mut values);
+        }
+        values.into_iter().map(f32::to_bits).collect()
+    }
+
+    #[test]
+    fn rows_from_the_cache_are_the_computed_ones_and_text_of_the_request_is_never_kept() {
+        let (tables, cache) = (tables(), TextCache::new(text_columns()));
+        let fields = ItemFields {
+            title: Some("blue shoe".to_owned()),
+            price: Some(3.0),
+            ..ItemFields::default()
+        };
+        let own_text = Candidate {
+            id: "a",
+            fields: &fields,
+            ..Candidate::default()
+        };
+        let candidate = |id| Candidate {
+            id,
+            ..Candidate::default()
+        };
+        let candidates = [
+            own_text,
+            candidate("a"),
+            candidate("b"),
+            candidate("c"),
+            candidate("gone"),
+            own_text,
+        ];
+        for query in ["running shoe", "Shoe", "", "shoe"] {
+            let computed = bits(&Rows::new(&tables, query, 9), &candidates);
+            for _ in 0..3 {
+                let rows = Rows::new(&tables, query, 9).keeping(&cache);
+                assert_eq!(bits(&rows, &candidates), computed, "{query:?}");
+            }
+        }
+        let query = cache.query("shoe");
+        let place = tables.find("b").unwrap();
+        assert!(query.get(place, |_| ()).is_some(), "it was kept");
+        query.keep(place, &vec![77.0; text_columns()]);
+        let rows = Rows::new(&tables, "shoe", 9).keeping(&cache);
+        for (feature, bits) in features().iter().zip(bits(&rows, &[candidate("b")])) {
+            assert_eq!(f32::from_bits(bits) == 77.0, feature.source == Source::Text);
+        }
+    }
 }

@@ -14,4 +14,5 @@ pub mod lexicon;
 pub mod store;
 pub mod tables;
 pub mod text;
+mod text_cache;
 pub mod texts;

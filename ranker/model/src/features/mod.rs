@@ -218,6 +218,18 @@ static ECOMMERCE: [Feature; 28] = {
     ]
 };
 
+/// How many features are of [`Source::Text`].
+pub(crate) fn text_columns() -> usize {
+    let of_text = |feature: &&Feature| feature.source == Source::Text;
+    ECOMMERCE.iter().filter(of_text).count()
+}
+
+/// The values of those, of a whole row.
+pub(crate) fn text_values(row: &[f32]) -> impl Iterator<Item = &f32> {
+    let columns = ECOMMERCE.iter().zip(row);
+    columns.filter_map(|(feature, value)| (feature.source == Source::Text).then_some(value))
+}
+
 /// ln(1 + value); NaN for what is missing, negative or not finite.
 fn log_of(value: Option<f64>) -> f64 {
     number(value.filter(|value| *value >= 0.0)).ln_1p()
@@ -273,27 +285,48 @@ impl FeatureContext<'_> {
 
     /// Appends one value for each of [`features`] to `out`.
     pub fn row(&self, query: &AnalysedQuery, input: &RowInput, out: &mut Vec<f32>) {
+        let mut signals = self.signals(query, input);
+        signals.matches = query.matches(&input.text, self.lexicon);
+        let value = |feature: &Feature| (feature.value)(&signals) as f32;
+        out.extend(ECOMMERCE.iter().map(value));
+    }
+
+    /// The same with `text`, the [`text_values`] of this query and this item's text, as they were
+    /// computed before.
+    pub(crate) fn row_with_text(
+        &self,
+        query: &AnalysedQuery,
+        input: &RowInput,
+        text: &[f32],
+        out: &mut Vec<f32>,
+    ) {
+        let signals = self.signals(query, input);
+        let mut text = text.iter();
+        let value = |feature: &Feature| match feature.source {
+            Source::Text => text.next().copied().unwrap_or(f32::NAN),
+            _ => (feature.value)(&signals) as f32,
+        };
+        out.extend(ECOMMERCE.iter().map(value));
+    }
+
+    /// All but how the query matches the text.
+    fn signals<'a>(&self, query: &'a AnalysedQuery, input: &RowInput<'a>) -> Signals<'a> {
         let never = Counters::default();
         let history = input.item_history.copied().unwrap_or_default();
         let query_item = input.query_item.unwrap_or(&never);
         let long = self.priors.item_rates(&history.long);
-        let signals = Signals {
+        Signals {
             query,
             text: input.text,
             numbers: input.numbers,
             time: input.time,
-            matches: query.matches(&input.text, self.lexicon),
+            matches: [query::FieldMatch::UNKNOWN; COLLECTIONS],
             item_shown: shown(&history.long),
             short: self.priors.item_rates(&history.short),
             long,
             query_item_shown: shown(query_item),
             query_item: self.priors.query_item_rates(query_item, &long),
-        };
-        out.extend(
-            ECOMMERCE
-                .iter()
-                .map(|feature| (feature.value)(&signals) as f32),
-        );
+        }
     }
 }
 

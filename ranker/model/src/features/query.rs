@@ -41,7 +41,7 @@ pub(super) struct FieldMatch {
 }
 
 impl FieldMatch {
-    const UNKNOWN: Self = Self {
+    pub(super) const UNKNOWN: Self = Self {
         bm25: f64::NAN,
         share: f64::NAN,
         coverage: f64::NAN,

@@ -1,7 +1,7 @@
 //! No bytes make a reader panic, hang or read beyond the end: they are refused, or every lookup
 //! gives a value.
 
-use std::fs;
+use std::{fs, sync::LazyLock};
 
 use proptest::prelude::*;
 
@@ -68,14 +68,15 @@ fn tables() -> Tables {
 }
 
 /// Items, texts, query–item pairs, lexicon.
-fn files(tables: &Tables) -> [Vec<u8>; 4] {
+static FILES: LazyLock<[Vec<u8>; 4]> = LazyLock::new(|| {
+    let tables = tables();
     [
         tables.items.file().bytes().to_vec(),
         tables.texts.file().bytes().to_vec(),
         tables.queries.file().bytes().to_vec(),
         tables.lexicon.file().bytes().to_vec(),
     ]
-}
+});
 
 fn open(files: &[Vec<u8>; 4]) -> Result<Tables, String> {
     let bytes = |index: usize| files[index].clone().into();
@@ -128,7 +129,7 @@ fn survives(files: &[Vec<u8>; 4]) -> bool {
 
 #[test]
 fn every_cut_is_refused_and_every_flip_is_refused_or_a_value() {
-    let mut files = files(&tables());
+    let mut files = FILES.clone();
     assert!(survives(&files));
     let (mut refused, mut accepted) = (0, 0);
     for file in 0..files.len() {
@@ -154,7 +155,7 @@ fn every_cut_is_refused_and_every_flip_is_refused_or_a_value() {
 /// Files that once were, or look as if they could be, hard to refuse. Each is opened as every kind.
 #[test]
 fn the_corpus_is_refused_or_read() {
-    let valid = files(&tables());
+    let valid = &*FILES;
     let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/tables");
     let mut seen = 0;
     for entry in fs::read_dir(corpus).unwrap() {
@@ -194,15 +195,21 @@ fn apply((place, kind, number): &Change, bytes: &mut Vec<u8>) {
     }
 }
 
+/// As many as `make fuzz-tables` asks for; else what takes a second.
+fn cases() -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok();
+    ProptestConfig::with_cases(asked.and_then(|cases| cases.parse().ok()).unwrap_or(4000))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
+    #![proptest_config(cases())]
 
     #[test]
     fn changes_are_refused_or_read(
         file in 0..4usize,
         changes in prop::collection::vec(any::<Change>(), 1..5),
     ) {
-        let mut files = files(&tables());
+        let mut files = FILES.clone();
         for change in &changes {
             apply(change, &mut files[file]);
         }
@@ -211,7 +218,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..400), sealed in any::<bool>()) {
-        let valid = files(&tables());
+        let valid = &*FILES;
         for file in 0..4 {
             let mut bytes = bytes.clone();
             if sealed {

@@ -106,7 +106,7 @@ fn rows() -> impl Strategy<Value = TableRows> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn what_is_written_is_read_and_written_again_to_the_same_bytes(rows in rows()) {

@@ -62,3 +62,33 @@ impl From<Vec<u8>> for TableBytes {
         Self::Owned(bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_large_file_is_mapped_and_stays_readable_when_it_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.table");
+        let size = SMALL_FILE_BYTES as usize;
+        for (length, limit, read, mapped) in [
+            (size - 1, size, size - 1, false),
+            (size, size, size, true),
+            (9, 4, 5, false),
+            (0, 4, 0, false),
+            (size + 9, size, size + 1, true),
+            (size, size + 9, size, true),
+        ] {
+            let content: Vec<u8> = (0..length).map(|at| (at * at / 7) as u8).collect();
+            fs::write(&path, &content).unwrap();
+            let bytes = TableBytes::open(&path, limit as u64).unwrap();
+            fs::remove_file(&path).unwrap();
+            assert_eq!(matches!(bytes, TableBytes::Mapped(_)), mapped, "{length}");
+            assert!(*bytes == content[..read], "{length} of at most {limit}");
+        }
+        assert!(TableBytes::open(&path, 9).is_err());
+    }
+}

@@ -82,6 +82,10 @@ crds-check: build-workspace ## Fail where crds/ is not what the types say
 	@new=$$(mktemp -d) && trap 'rm -r "$$new"' EXIT && searchop-operator crd | .ci/split-crds "$$new" \
 		&& diff -r "$$new" crds || { echo 'crds/ is not what the types say; run "make crds"' >&2; exit 1; }
 
+.PHONY: openapi
+openapi: build-workspace ## Write docs/openapi.json from the ranker's types
+	@searchop-ranker openapi > docs/openapi.json
+
 .PHONY: tools
 tools: ## Build the programs of the test cluster
 	@$(CLUSTER)/tools/build.sh
@@ -125,6 +129,10 @@ e2e: images tools ## Scenarios on a whole cluster (root)
 	@$(scenarios) --no-run --test cluster
 	@$(CLUSTER)/with.sh $(foreach name,$(IMAGES),--load "$$($(CLUSTER)/images.sh build $(name) $(image-$(name)))") \
 		-- $(scenarios) --test cluster -- --test-threads=2
+
+.PHONY: clients
+clients: build ## Ask a ranker as the Cohere SDK and schemathesis do (PyPI)
+	@tests/clients/run.sh
 
 # Not part of "make test": needs Docker, kind, kubectl and Helm. The base must have the glibc that
 # the programs were built against, or a newer one.

@@ -1,32 +1,82 @@
-use std::{sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use axum::{
     Json, Router,
+    body::Body,
     extract::{MatchedPath, Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use http::{
-    HeaderMap, HeaderValue, Method, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
     header::{CONNECTION, CONTENT_ENCODING, CONTENT_TYPE},
 };
-use serde_json::json;
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
 use tokio::time::{Instant as Deadline, timeout_at};
 use tracing::{debug, error};
 
 use crate::{
-    answer::answer,
+    answer::{self, Answer},
     body::Held,
     error::{ApiError, Kind},
+    openapi,
     pool::Refused,
-    state::{Phase, Ranker},
+    state::{Identity, Loaded, Phase, Ranker},
 };
+
+/// Headers that say what ranked, where the body is in the shape of others.
+pub const NAMES: [&str; 5] = [
+    "x-searchop-model",
+    "x-searchop-version",
+    "x-searchop-digest",
+    "x-searchop-tables-digest",
+    "x-searchop-query-id",
+];
+
+/// A route that ranks.
+#[derive(Clone, Copy, Debug)]
+enum Route {
+    Rank,
+    RerankV1,
+    RerankV2,
+    Rerank,
+}
+
+impl Route {
+    const ALL: [Self; 4] = [Self::Rank, Self::RerankV1, Self::RerankV2, Self::Rerank];
+
+    fn path(self) -> &'static str {
+        match self {
+            Self::Rank => "/rank",
+            Self::RerankV1 => "/v1/rerank",
+            Self::RerankV2 => "/v2/rerank",
+            Self::Rerank => "/rerank",
+        }
+    }
+
+    fn answer(self, ranker: &Ranker, loaded: &Loaded, body: &[u8]) -> Result<Answer, ApiError> {
+        match self {
+            Self::Rank => answer::rank(ranker, loaded, body),
+            Self::RerankV1 => answer::rerank(ranker, loaded, body, "1"),
+            Self::RerankV2 | Self::Rerank => answer::rerank(ranker, loaded, body, "2"),
+        }
+    }
+}
 
 /// What the rank port answers.
 pub fn app(ranker: Arc<Ranker>) -> Router {
-    probes()
-        .route("/rank", post(rank))
+    let mut router = probes()
+        .route("/info", get(info))
+        .route("/openapi.json", get(openapi::json))
+        .route("/docs", get(openapi::page));
+    for route in Route::ALL {
+        let handler = move |ranker, request| rank(ranker, request, route);
+        router = router.route(route.path(), post(handler));
+    }
+    router
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .layer(middleware::from_fn_with_state(Arc::clone(&ranker), observe))
@@ -53,24 +103,33 @@ async fn ready(State(ranker): State<Arc<Ranker>>) -> Result<&'static str, ApiErr
     ranker.readiness().map(|()| "ok\n")
 }
 
+/// What `GET /health` answers.
+#[derive(Serialize, JsonSchema)]
+pub struct Health<'a> {
+    /// `loading`, `ready` or `draining`.
+    status: &'static str,
+    #[serde(flatten)]
+    identity: &'a Identity,
+    /// End of the newest day that the model learnt from, once it is loaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    trained_through_time: Option<Timestamp>,
+}
+
 async fn health(State(ranker): State<Arc<Ranker>>) -> Response {
     let phase = ranker.phase();
-    let identity = &ranker.identity;
-    let mut body = json!({
-        "status": phase.as_str(),
-        "model": identity.model,
-        "version": identity.version,
-        "digest": identity.digest,
-        "tables_digest": identity.tables_digest,
-    });
-    if let Ok(bundle) = ranker.bundle() {
-        body["trained_through_time"] = json!(bundle.model.manifest.trained_through_time);
-    }
+    let loaded = ranker.loaded().ok();
+    let health = Health {
+        status: phase.as_str(),
+        identity: &ranker.identity,
+        trained_through_time: loaded
+            .map(|loaded| loaded.bundle.model.manifest.trained_through_time),
+    };
     let status = match phase {
         Phase::Ready => StatusCode::OK,
         Phase::Loading(_) | Phase::Draining => StatusCode::SERVICE_UNAVAILABLE,
     };
-    (status, Json(body)).into_response()
+    (status, Json(health)).into_response()
 }
 
 async fn metrics(State(ranker): State<Arc<Ranker>>) -> Result<Response, ApiError> {
@@ -81,46 +140,119 @@ async fn metrics(State(ranker): State<Arc<Ranker>>) -> Result<Response, ApiError
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
 }
 
-async fn rank(State(ranker): State<Arc<Ranker>>, request: Request) -> Result<Response, ApiError> {
-    let _timer = ranker.metrics.rank_duration.start_timer();
+/// What `GET /info` answers: what clients of text-embeddings-inference ask before they rerank.
+#[derive(Serialize, JsonSchema)]
+pub struct Info<'a> {
+    model_id: &'a str,
+    /// Digest of the model.
+    model_sha: &'a str,
+    model_type: ModelType,
+    /// Candidates a request may hold.
+    max_client_batch_size: usize,
+    /// Of this program.
+    version: &'static str,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct ModelType {
+    reranker: Reranker,
+}
+
+/// One score, so no labels.
+#[derive(Serialize, JsonSchema)]
+struct Reranker {
+    id2label: BTreeMap<String, String>,
+    label2id: BTreeMap<String, u32>,
+}
+
+async fn info(State(ranker): State<Arc<Ranker>>) -> Response {
+    let identity = &ranker.identity;
+    let info = Info {
+        model_id: &identity.model,
+        model_sha: identity.digest.as_str(),
+        model_type: ModelType {
+            reranker: Reranker {
+                id2label: BTreeMap::new(),
+                label2id: BTreeMap::new(),
+            },
+        },
+        max_client_batch_size: ranker.limits.max_candidates,
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    Json(info).into_response()
+}
+
+async fn rank(
+    State(ranker): State<Arc<Ranker>>,
+    request: Request,
+    route: Route,
+) -> Result<Response, ApiError> {
+    let duration = &ranker.metrics.duration;
+    let _timer = duration.with_label_values(&[route.path()]).start_timer();
     let deadline = Deadline::now() + ranker.limits.request_timeout;
     let (head, body) = request.into_parts();
-    let body = ranker.bodies.read(&head.headers, body);
-    let body = timeout_at(deadline, body).await.map_err(|_| {
-        ApiError::new(
-            Kind::RequestTimeout,
-            "the body of the request did not arrive in time",
-        )
-    })?;
-    let body = body.inspect_err(|error| {
-        if error.kind() == Kind::Overloaded {
-            ranker.metrics.shed.inc();
-        }
-    })?;
+    if let Some(tokens) = &ranker.tokens {
+        tokens.check(&head.headers)?;
+    }
+    let body = read(&ranker, &head.headers, body, deadline).await?;
     accepts_as_json(&head.headers)?;
-    let bundle = Arc::clone(ranker.bundle()?);
+    let loaded = Arc::clone(ranker.loaded()?);
     let worker = Arc::clone(&ranker);
     let ranking = ranker.pool.run(move || {
         let Held {
             bytes,
             share: _share,
         } = body;
-        answer(&worker, &bundle, &bytes)
+        route.answer(&worker, &loaded, &bytes)
     });
     let full = || ApiError::new(Kind::Overloaded, "all workers are busy, try again");
     match timeout_at(deadline, ranking).await {
-        Ok(Ok(answer)) => answer.map(json_bytes),
+        Ok(Ok(answer)) => Ok(response(answer?, &ranker.identity)),
         Ok(Err(Refused::Full)) | Err(_) => Err(full()),
         Ok(Err(Refused::Failed)) => Err(ApiError::new(Kind::Internal, "the ranking failed")),
     }
 }
 
-fn json_bytes(body: Vec<u8>) -> Response {
-    (
-        [(CONTENT_TYPE, HeaderValue::from_static("application/json"))],
-        body,
-    )
-        .into_response()
+async fn read(
+    ranker: &Ranker,
+    headers: &HeaderMap,
+    body: Body,
+    deadline: Deadline,
+) -> Result<Held, ApiError> {
+    let body = ranker.bodies.read(headers, body);
+    let body = timeout_at(deadline, body).await.map_err(|_| {
+        ApiError::new(
+            Kind::RequestTimeout,
+            "the body of the request did not arrive in time",
+        )
+    })?;
+    body.inspect_err(|error| {
+        if error.kind() == Kind::Overloaded {
+            ranker.metrics.shed.inc();
+        }
+    })
+}
+
+fn response(answer: Answer, identity: &Identity) -> Response {
+    let mut response = answer.body.into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(query_id) = answer.query_id {
+        let version = identity.version.to_string();
+        let values = [
+            &identity.model,
+            &version,
+            identity.digest.as_str(),
+            identity.tables_digest.as_str(),
+            &query_id,
+        ];
+        for (name, value) in NAMES.into_iter().zip(values) {
+            if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        }
+    }
+    response
 }
 
 fn accepts_as_json(headers: &HeaderMap) -> Result<(), ApiError> {

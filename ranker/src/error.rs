@@ -2,8 +2,12 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
-use serde_json::json;
+use http::{
+    HeaderValue, StatusCode,
+    header::{RETRY_AFTER, WWW_AUTHENTICATE},
+};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// An answer that is no ranking: `{"error": {"code", "message", "path"?}}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +18,8 @@ pub struct ApiError {
 }
 
 /// Fixes status and code, so that one problem always looks the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// The body is cut, or not JSON at all.
     InvalidJson,
@@ -22,6 +27,8 @@ pub enum Kind {
     InvalidRequest,
     TooManyProducts,
     BodyTooLarge,
+    /// No token, or one that is not accepted.
+    Unauthorized,
     UnsupportedMediaType,
     MethodNotAllowed,
     NotFound,
@@ -40,6 +47,7 @@ impl Kind {
     fn status(self) -> StatusCode {
         match self {
             Self::InvalidJson => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::InvalidRequest => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyProducts | Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -48,23 +56,6 @@ impl Kind {
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Overloaded | Self::NotReady | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        }
-    }
-
-    fn code(self) -> &'static str {
-        match self {
-            Self::InvalidJson => "invalid_json",
-            Self::InvalidRequest => "invalid_request",
-            Self::TooManyProducts => "too_many_products",
-            Self::BodyTooLarge => "body_too_large",
-            Self::UnsupportedMediaType => "unsupported_media_type",
-            Self::MethodNotAllowed => "method_not_allowed",
-            Self::NotFound => "not_found",
-            Self::RequestTimeout => "request_timeout",
-            Self::Overloaded => "overloaded",
-            Self::NotReady => "not_ready",
-            Self::Draining => "draining",
-            Self::Internal => "internal",
         }
     }
 
@@ -114,17 +105,39 @@ impl ApiError {
     }
 }
 
+/// The body of an answer that is no ranking.
+#[derive(Serialize, JsonSchema)]
+pub struct ErrorAnswer {
+    error: Problem,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Problem {
+    code: Kind,
+    /// What is wrong and what to do.
+    message: String,
+    /// Where in the request, as `products[17].price`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut error = json!({"code": self.kind.code(), "message": self.message});
-        if let Some(path) = self.path {
-            error["path"] = path.into();
+        let kind = self.kind;
+        let body = ErrorAnswer {
+            error: Problem {
+                code: kind,
+                message: self.message,
+                path: self.path,
+            },
+        };
+        let mut response = (kind.status(), Json(body)).into_response();
+        let headers = response.headers_mut();
+        if kind.passes() {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        let mut response = (self.kind.status(), Json(json!({"error": error}))).into_response();
-        if self.kind.passes() {
-            response
-                .headers_mut()
-                .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        if kind == Kind::Unauthorized {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }

@@ -1,29 +1,42 @@
-//! Answers `POST /rank` with one version of a ranking model.
+//! Answers `POST /rank`, and rerank requests in the shapes of others, with one version of a ranking
+//! model.
 //!
 //! A process serves one model and never another: a new version is a new process. [`run()`] is the
 //! whole program, [`app`] the routes it serves; tests use the same ones.
 
 mod answer;
 mod app;
+mod auth;
 mod body;
 mod error;
 mod head_deadline;
+mod id;
+mod json;
 mod listen;
 mod load;
 mod metrics;
+mod openapi;
 mod pool;
+mod query_log;
 mod request;
+mod rules;
 mod run;
 mod server;
 mod settings;
 mod state;
 pub mod telemetry;
+mod tls;
+mod watched;
 
 pub use app::{app, metrics_app};
+pub use auth::Tokens;
 pub use error::{ApiError, Kind};
+pub use id::Id;
 pub use load::LoadError;
 pub use metrics::Metrics;
-pub use request::{Id, MAX_QUERY_CHARS, MAX_QUERY_ID_CHARS, RankRequest};
+pub use openapi::document as openapi;
+pub use query_log::{QueryLog, RecordCounters, Sink};
+pub use request::{MAX_EXPLAINED, MAX_QUERY_CHARS, MAX_QUERY_ID_CHARS, RankRequest, RerankRequest};
 pub use run::{RunError, run};
 pub use settings::{LogFormat, Settings};
 pub use state::{Identity, Limits, Phase, Ranker};

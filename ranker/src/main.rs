@@ -1,12 +1,22 @@
-use std::{fs::OpenOptions, io::Write as _, process::ExitCode};
+use std::{
+    env,
+    fs::OpenOptions,
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use clap::Parser as _;
 use searchop_contract::{ExitCode as Code, names};
-use searchop_ranker::{Settings, run, telemetry};
+use searchop_ranker::{Settings, openapi, run, telemetry};
 use tokio::runtime;
 use tracing::error;
 
 fn main() -> ExitCode {
+    if env::args().nth(1).is_some_and(|first| first == "openapi") {
+        // Whoever reads may stop in the middle.
+        let _ = writeln!(io::stdout(), "{:#}", openapi());
+        return ExitCode::SUCCESS;
+    }
     let settings = match Settings::try_parse() {
         Ok(settings) => settings,
         Err(error) => {

@@ -1,13 +1,17 @@
 use prometheus::{
-    Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder, core::Collector,
+    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder, core::Collector,
 };
+use searchop_model::features::features;
 
-use crate::state::Identity;
+use crate::{query_log::RecordCounters, state::Identity};
 
-/// Seconds. A ranking takes a few milliseconds; the upper bounds show waiting and slow clients.
-const DURATION_BOUNDS: [f64; 13] = [
-    0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+/// Seconds. A ranking takes a millisecond or less; the upper bounds show waiting and slow clients.
+const DURATION_BOUNDS: [f64; 14] = [
+    0.000_25, 0.000_5, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 2.5,
+];
+const SCORING_BOUNDS: [f64; 10] = [
+    0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05,
 ];
 const CANDIDATE_BOUNDS: [f64; 10] = [
     1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 5000.0,
@@ -18,12 +22,15 @@ const CANDIDATE_BOUNDS: [f64; 10] = [
 pub struct Metrics {
     registry: Registry,
     pub requests: IntCounterVec,
-    pub rank_duration: Histogram,
+    pub duration: HistogramVec,
+    pub scoring_duration: Histogram,
     pub candidates: Histogram,
     pub queue_depth: IntGauge,
     pub shed: IntCounter,
     pub unknown_ids: IntCounter,
-    pub missing_features: IntCounterVec,
+    /// In the order of [`features`].
+    pub missing_features: Vec<IntCounter>,
+    pub query_records: RecordCounters,
     model_info: IntGaugeVec,
 }
 
@@ -34,9 +41,29 @@ impl Metrics {
 
     fn try_new() -> prometheus::Result<Self> {
         let registry = Registry::new();
-        let histogram = |name: &str, help: &str, bounds: &[f64]| {
-            Histogram::with_opts(HistogramOpts::new(name, help).buckets(bounds.to_vec()))
+        let options = |name: &str, help: &str, bounds: &[f64]| {
+            HistogramOpts::new(name, help).buckets(bounds.to_vec())
         };
+        let missing = register(
+            &registry,
+            IntCounterVec::new(
+                Opts::new(
+                    "searchop_rank_missing_features_total",
+                    "Products for which a feature of the model had no value",
+                ),
+                &["feature"],
+            ),
+        )?;
+        let records = register(
+            &registry,
+            IntCounterVec::new(
+                Opts::new(
+                    "searchop_rank_query_records_total",
+                    "Query records that were written, or dropped because writing failed or was slow",
+                ),
+                &["outcome"],
+            ),
+        )?;
         Ok(Self {
             requests: register(
                 &registry,
@@ -45,21 +72,32 @@ impl Metrics {
                     &["route", "status"],
                 ),
             )?,
-            rank_duration: register(
+            duration: register(
                 &registry,
-                histogram(
-                    "searchop_rank_duration_seconds",
-                    "Time from the head of a ranking request to its answer",
-                    &DURATION_BOUNDS,
+                HistogramVec::new(
+                    options(
+                        "searchop_rank_duration_seconds",
+                        "Time from the head of a ranking request to its answer",
+                        &DURATION_BOUNDS,
+                    ),
+                    &["route"],
                 ),
+            )?,
+            scoring_duration: register(
+                &registry,
+                Histogram::with_opts(options(
+                    "searchop_rank_scoring_seconds",
+                    "Time for the features and scores of a request",
+                    &SCORING_BOUNDS,
+                )),
             )?,
             candidates: register(
                 &registry,
-                histogram(
+                Histogram::with_opts(options(
                     "searchop_rank_candidates",
                     "Products of a ranking request",
                     &CANDIDATE_BOUNDS,
-                ),
+                )),
             )?,
             queue_depth: register(
                 &registry,
@@ -82,21 +120,19 @@ impl Metrics {
                     "Products that are not in the item table",
                 ),
             )?,
-            missing_features: register(
-                &registry,
-                IntCounterVec::new(
-                    Opts::new(
-                        "searchop_rank_missing_features_total",
-                        "Products for which a feature of the model had no value",
-                    ),
-                    &["feature"],
-                ),
-            )?,
+            missing_features: features()
+                .iter()
+                .map(|feature| missing.with_label_values(&[feature.name]))
+                .collect(),
+            query_records: RecordCounters {
+                written: records.with_label_values(&["written"]),
+                dropped: records.with_label_values(&["dropped"]),
+            },
             model_info: register(
                 &registry,
                 IntGaugeVec::new(
                     Opts::new("searchop_model_info", "1 for the model that is loaded"),
-                    &["model", "version", "digest"],
+                    &["model", "version", "digest", "tables_digest"],
                 ),
             )?,
             registry,
@@ -107,7 +143,12 @@ impl Metrics {
     pub fn loaded(&self, identity: &Identity) {
         let version = identity.version.to_string();
         self.model_info
-            .with_label_values(&[identity.model.as_str(), &version, identity.digest.as_str()])
+            .with_label_values(&[
+                identity.model.as_str(),
+                &version,
+                identity.digest.as_str(),
+                identity.tables_digest.as_str(),
+            ])
             .set(1);
     }
 

@@ -9,16 +9,24 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::sleep,
 };
+use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
 use crate::{
     app::{app, metrics_app},
+    auth::Tokens,
     listen::{Origin, bind, rank_listener},
     load::{LoadError, load},
+    query_log::{QueryLog, Sink},
     server::{Ending, MAX_CONNECTIONS, Server},
     settings::Settings,
     state::{Identity, Limits, Ranker},
+    tls::Certificates,
+    watched::keep_fresh,
 };
+
+/// How long the last query records may take to be written.
+const FLUSH: Duration = Duration::from_secs(2);
 
 /// Why the program ended otherwise than by a signal.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +37,12 @@ pub enum RunError {
         source: io::Error,
     },
     #[error("cannot wait for signals: {0}")]
-    Signals(#[from] io::Error),
+    Signals(io::Error),
+    /// A file that an option names.
+    #[error("{0}")]
+    File(String),
+    #[error("cannot write query records: {0}")]
+    QueryLog(io::Error),
     #[error(transparent)]
     Load(#[from] LoadError),
 }
@@ -38,7 +51,9 @@ impl RunError {
     /// How the process ends.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Listen { .. } | Self::Signals(_) => ExitCode::BadConfig.code(),
+            Self::Listen { .. } | Self::Signals(_) | Self::File(_) | Self::QueryLog(_) => {
+                ExitCode::BadConfig.code()
+            }
             Self::Load(error) => error.exit_code().code(),
         }
     }
@@ -46,21 +61,26 @@ impl RunError {
 
 /// Serves until a signal comes, drains, and returns. A second signal cuts the drain short.
 pub async fn run(settings: Settings) -> Result<(), RunError> {
-    let mut signals = Signals::new()?;
+    let mut signals = Signals::new().map_err(RunError::Signals)?;
     let refused = |address| move |source| RunError::Listen { address, source };
     let metrics = bind(settings.metrics_listen).map_err(refused(settings.metrics_listen))?;
     let (rank, origin) = rank_listener(settings.listen).map_err(refused(settings.listen))?;
     announce(&rank, &metrics, origin);
 
-    let ranker = Arc::new(new_ranker(&settings));
+    let ranker = Arc::new(new_ranker(&settings)?);
+    let tls = acceptor(&settings)?;
+    if let Some(tokens) = ranker.tokens.clone() {
+        tokio::spawn(async move { keep_fresh(&*tokens).await });
+    }
     let head_timeout = settings.request_timeout;
-    let server = |listener, router| Server {
+    let server = |listener, router, tls| Server {
         listener,
         router,
+        tls,
         max_connections: MAX_CONNECTIONS,
         head_timeout,
     };
-    let metrics = server(metrics, metrics_app(Arc::clone(&ranker)));
+    let metrics = server(metrics, metrics_app(Arc::clone(&ranker)), None);
     tokio::spawn(metrics.run(
         future::pending(),
         Ending {
@@ -68,7 +88,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
             grace: Duration::ZERO,
         },
     ));
-    let rank = server(rank, app(Arc::clone(&ranker)));
+    let rank = server(rank, app(Arc::clone(&ranker)), tls);
     let served = tokio::spawn(serve(
         rank,
         origin,
@@ -94,6 +114,11 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     select! {
         _ = served => info!("ended"),
         signal = signals.next() => warn!(signal, "ended at once by a second signal"),
+    }
+    if let Some(log) = &ranker.query_log
+        && !log.flush(FLUSH)
+    {
+        warn!("the last query records are not written");
     }
     Ok(())
 }
@@ -132,7 +157,7 @@ async fn serve(server: Server, origin: Origin, ranker: Arc<Ranker>, drain: Durat
     }
 }
 
-fn new_ranker(settings: &Settings) -> Ranker {
+fn new_ranker(settings: &Settings) -> Result<Ranker, RunError> {
     let identity = Identity {
         model: settings.model.clone(),
         version: settings.model_version,
@@ -144,7 +169,32 @@ fn new_ranker(settings: &Settings) -> Ranker {
         max_body_bytes: settings.max_body_bytes,
         request_timeout: settings.request_timeout,
     };
-    Ranker::new(identity, limits, settings.workers())
+    let mut ranker = Ranker::new(identity, limits, settings.workers());
+    ranker.rules = settings.rules.to_vec();
+    if let Some(file) = &settings.token_file {
+        let tokens = Tokens::open(file.clone()).map_err(RunError::File)?;
+        ranker.tokens = Some(Arc::new(tokens));
+    }
+    if settings.query_log_share > 0.0 {
+        let folder = settings.query_log_folder.clone();
+        let sink = folder.map_or(Sink::Stdout, Sink::Folder);
+        let counters = ranker.metrics.query_records.clone();
+        let log = QueryLog::start(settings.query_log_share, sink, counters);
+        ranker.query_log = Some(log.map_err(RunError::QueryLog)?);
+    }
+    Ok(ranker)
+}
+
+/// What the rank port speaks TLS with, where the settings name a certificate.
+fn acceptor(settings: &Settings) -> Result<Option<TlsAcceptor>, RunError> {
+    let (Some(chain), Some(key)) = (&settings.tls_cert_file, &settings.tls_key_file) else {
+        return Ok(None);
+    };
+    let certificates = Certificates::open(chain.clone(), key.clone()).map_err(RunError::File)?;
+    let certificates = Arc::new(certificates);
+    let acceptor = certificates.acceptor().map_err(RunError::File)?;
+    tokio::spawn(async move { keep_fresh(&*certificates).await });
+    Ok(Some(acceptor))
 }
 
 fn announce(rank: &TcpListener, metrics: &TcpListener, origin: Origin) {

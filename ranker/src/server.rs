@@ -5,12 +5,14 @@ use http::Request;
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     pin, select,
     sync::watch,
     task::JoinSet,
     time::{Instant, sleep, timeout, timeout_at},
 };
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tower::ServiceExt as _;
 use tracing::{debug, warn};
 
@@ -33,6 +35,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Server {
     pub listener: TcpListener,
     pub router: Router,
+    /// Plain HTTP where absent.
+    pub tls: Option<TlsAcceptor>,
     /// As many are open at the same time; more wait in the backlog until one ends, where a process
     /// that shares the socket may take them.
     pub max_connections: usize,
@@ -107,8 +111,26 @@ impl Server {
             debug!(%error, "cannot set TCP_NODELAY");
         }
         let (router, closing) = (self.router.clone(), closing.subscribe());
-        connections.spawn(talk(stream, router, self.head_timeout, closing));
+        let (tls, head_timeout) = (self.tls.clone(), self.head_timeout);
+        connections.spawn(async move {
+            match tls {
+                None => talk(stream, router, head_timeout, closing).await,
+                Some(tls) => match shake_hands(&tls, stream, head_timeout).await {
+                    Ok(stream) => talk(stream, router, head_timeout, closing).await,
+                    Err(error) => debug!(%error, "no TLS connection"),
+                },
+            }
+        });
     }
+}
+
+async fn shake_hands(
+    tls: &TlsAcceptor,
+    stream: TcpStream,
+    limit: Duration,
+) -> io::Result<TlsStream<TcpStream>> {
+    let late = |_| io::Error::from(io::ErrorKind::TimedOut);
+    timeout(limit, tls.accept(stream)).await.map_err(late)?
 }
 
 async fn finish(connections: &mut JoinSet<()>) {
@@ -117,7 +139,7 @@ async fn finish(connections: &mut JoinSet<()>) {
 
 /// One connection, from accept to close.
 async fn talk(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
     router: Router,
     head_timeout: Duration,
     mut closing: watch::Receiver<bool>,
@@ -194,6 +216,7 @@ mod tests {
         let server = Server {
             listener,
             router: Router::new().route("/", get(|| async { "ok" })),
+            tls: None,
             max_connections: 2,
             head_timeout: Duration::from_secs(60),
         };

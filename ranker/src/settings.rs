@@ -1,12 +1,14 @@
-use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, thread, time::Duration};
+use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, sync::Arc, thread, time::Duration};
 
 use clap::{Parser, ValueEnum};
-use searchop_contract::{Digest, names};
+use searchop_contract::{Digest, ServingRule, names};
 
 /// Serves one version of a ranking model over HTTP.
 ///
-/// POST /rank orders the candidates of a search; GET /health, /livez and /readyz tell how the
-/// program is doing, on the rank port and on the metrics port, which also has GET /metrics.
+/// POST /rank orders the candidates of a search; POST /v1/rerank, /v2/rerank and /rerank do so in
+/// the shapes of Cohere, Jina and text-embeddings-inference; GET /docs describes them all. GET
+/// /health, /livez and /readyz tell how the program is doing, on the rank port and on the metrics
+/// port, which also has GET /metrics.
 ///
 /// The ports are open at once; the program is ready when the model, its tables and the golden sample
 /// agree with their digests. Storage that does not answer is asked again; a damaged or foreign
@@ -15,6 +17,8 @@ use searchop_contract::{Digest, names};
 ///
 /// A listening socket passed in the systemd way (LISTEN_FDS=1, descriptor 3) is served instead of
 /// --listen, so that two versions can share one address during a switch.
+///
+/// With `openapi` as its only argument, the program prints the description of its API and ends.
 ///
 /// Exit codes: 0 ended by a signal, 2 bad settings, 5 storage refused or the artifact is damaged.
 #[derive(Clone, Debug, Parser)]
@@ -47,6 +51,31 @@ pub struct Settings {
     /// Most products a request may have
     #[arg(long, env = names::MAX_CANDIDATES_ENV, value_name = "NUMBER", default_value_t = 1000)]
     pub max_candidates: usize,
+
+    /// Rules after scoring, a JSON list as in spec.serving.rules
+    #[arg(long, env = names::RULES_ENV, value_name = "JSON", default_value = "[]", value_parser = rules)]
+    pub rules: Rules,
+
+    /// File with the bearer tokens of clients, one a line; read again when it changes
+    #[arg(long, env = names::TOKEN_FILE_ENV, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+
+    /// Certificate chain of the rank port in PEM form, which then speaks TLS; read again when it
+    /// changes
+    #[arg(long, env = names::TLS_CERT_FILE_ENV, value_name = "FILE", requires = "tls_key_file")]
+    pub tls_cert_file: Option<PathBuf>,
+
+    /// Key of that certificate
+    #[arg(long, env = names::TLS_KEY_FILE_ENV, value_name = "FILE", requires = "tls_cert_file")]
+    pub tls_key_file: Option<PathBuf>,
+
+    /// Share of queries that leave a record in the schema of User Behavior Insights, from 0 to 1
+    #[arg(long, env = names::QUERY_LOG_SHARE_ENV, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
+    pub query_log_share: f64,
+
+    /// Folder for query records [default: standard output, which has nothing else]
+    #[arg(long, env = names::QUERY_LOG_FOLDER_ENV, value_name = "DIR")]
+    pub query_log_folder: Option<PathBuf>,
 
     /// Address of the rank port
     #[arg(long, value_name = "ADDRESS", default_value_t = any(names::RANK_PORT))]
@@ -86,6 +115,9 @@ pub struct Settings {
     pub log: String,
 }
 
+/// A list that is one option.
+pub type Rules = Arc<[ServingRule]>;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     Text,
@@ -106,6 +138,24 @@ impl Settings {
 
 fn any(port: u16) -> SocketAddr {
     SocketAddr::from(([0, 0, 0, 0], port))
+}
+
+fn rules(json: &str) -> Result<Rules, String> {
+    let rules: Vec<ServingRule> = serde_json::from_str(json).map_err(|error| error.to_string())?;
+    for rule in &rules {
+        if rule.out_of_stock.is_some() == rule.pins.is_some() {
+            let name = &rule.name;
+            return Err(format!("{name:?} needs exactly one of outOfStock and pins"));
+        }
+    }
+    Ok(rules.into())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("not between 0 and 1".to_owned()),
+    }
 }
 
 fn seconds_or_zero(text: &str) -> Result<Duration, String> {
@@ -163,6 +213,15 @@ mod tests {
             ("--request-timeout=NaN", "--request-timeout"),
             ("--request-timeout=1e300", "--request-timeout"),
             ("--cpu-limit-millis=-1", "--cpu-limit-millis"),
+            ("--query-log-share=1.1", "--query-log-share"),
+            ("--query-log-share=NaN", "--query-log-share"),
+            ("--tls-cert-file=a", "--tls-key-file"),
+            ("--rules={}", "--rules"),
+            (
+                r#"--rules=[{"name":"a"}]"#,
+                "exactly one of outOfStock and pins",
+            ),
+            (r#"--rules=[{"name":"a","pin":{}}]"#, "unknown field `pin`"),
             ("--cache", "--cache"),
         ] {
             let error = parse(&[wrong]).unwrap_err().to_string();

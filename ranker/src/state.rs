@@ -3,23 +3,33 @@ use std::{
     time::Duration,
 };
 
-use searchop_contract::Digest;
+use schemars::JsonSchema;
+use searchop_contract::{Digest, ServingRule};
 use searchop_model::bundle::Bundle;
+use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::{
+    auth::Tokens,
     body::Bodies,
     error::{ApiError, Kind},
     metrics::Metrics,
     pool::Pool,
+    query_log::QueryLog,
+    rules::Rules,
 };
 
 /// Which model this is; part of every answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Identity {
+    /// Name of the RankingModel.
     pub model: String,
     pub version: u32,
+    /// Of the model's artifact.
+    #[schemars(with = "String")]
     pub digest: Digest,
+    /// Of the tables that features are looked up in.
+    #[schemars(with = "String")]
     pub tables_digest: Digest,
 }
 
@@ -59,8 +69,19 @@ pub struct Ranker {
     pub metrics: Metrics,
     pub bodies: Bodies,
     pub pool: Pool,
+    /// What the model is told about places; none unless set before the model is loaded.
+    pub rules: Vec<ServingRule>,
+    /// Who may ask; anyone where absent.
+    pub tokens: Option<Arc<Tokens>>,
+    pub query_log: Option<QueryLog>,
     phase: watch::Sender<Phase>,
-    bundle: OnceLock<Arc<Bundle>>,
+    loaded: OnceLock<Arc<Loaded>>,
+}
+
+/// A model in service.
+pub struct Loaded {
+    pub bundle: Bundle,
+    pub rules: Rules,
 }
 
 impl Ranker {
@@ -75,14 +96,17 @@ impl Ranker {
             metrics,
             bodies: Bodies::new(limits.max_body_bytes),
             pool,
+            rules: Vec::new(),
+            tokens: None,
+            query_log: None,
             phase,
-            bundle: OnceLock::new(),
+            loaded: OnceLock::new(),
         }
     }
 
     /// The model that answers, once it is loaded.
-    pub fn bundle(&self) -> Result<&Arc<Bundle>, ApiError> {
-        self.bundle.get().ok_or_else(|| {
+    pub fn loaded(&self) -> Result<&Arc<Loaded>, ApiError> {
+        self.loaded.get().ok_or_else(|| {
             let reason = match self.phase() {
                 Phase::Loading(reason) => reason,
                 Phase::Ready | Phase::Draining => "there is no model".to_owned(),
@@ -93,7 +117,8 @@ impl Ranker {
 
     /// Takes a verified model into service. A process serves one model; a second one is ignored.
     pub fn begin(&self, bundle: Bundle) {
-        if self.bundle.set(Arc::new(bundle)).is_ok() {
+        let rules = Rules::new(&self.rules, bundle.tables.analyzer());
+        if self.loaded.set(Arc::new(Loaded { bundle, rules })).is_ok() {
             self.metrics.loaded(&self.identity);
             self.advance(Phase::Ready);
         }

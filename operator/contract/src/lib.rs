@@ -11,6 +11,7 @@ pub mod labels;
 mod manifest;
 pub mod names;
 mod report;
+mod rules;
 
 pub use digest::{Digest, DigestError};
 pub use exit::{ExitCode, FailureReason};
@@ -23,3 +24,4 @@ pub use manifest::{
     FileEntry, MANIFEST_FORMAT, ModelManifest, TABLES_FORMAT, TablesManifest, TextVersion,
 };
 pub use report::{DataCounts, Failure, Measurement, Published, ReportError, TrainingReport};
+pub use rules::{OutOfStock, Pins, ServingRule};

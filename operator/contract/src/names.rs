@@ -14,6 +14,20 @@ pub const MODEL_DIGEST_ENV: &str = "SEARCHOP_DIGEST";
 pub const TABLES_DIGEST_ENV: &str = "SEARCHOP_TABLES_DIGEST";
 pub const ARTIFACTS_URI_ENV: &str = "SEARCHOP_ARTIFACTS_URI";
 pub const MAX_CANDIDATES_ENV: &str = "SEARCHOP_MAX_CANDIDATES";
+/// The [`crate::ServingRule`]s as a JSON list.
+pub const RULES_ENV: &str = "SEARCHOP_RULES";
+/// Files: accepted bearer tokens, one a line; certificate chain and key of the rank port.
+pub const TOKEN_FILE_ENV: &str = "SEARCHOP_TOKEN_FILE";
+pub const TLS_CERT_FILE_ENV: &str = "SEARCHOP_TLS_CERT_FILE";
+pub const TLS_KEY_FILE_ENV: &str = "SEARCHOP_TLS_KEY_FILE";
+/// Share of calls that leave a query record, and the folder for them.
+pub const QUERY_LOG_SHARE_ENV: &str = "SEARCHOP_QUERY_LOG_SHARE";
+pub const QUERY_LOG_FOLDER_ENV: &str = "SEARCHOP_QUERY_LOG_FOLDER";
+
+/// Keys of the Secrets that a ranker may be given; those of TLS are Kubernetes' own.
+pub const TOKEN_KEY: &str = "token";
+pub const TLS_CERT_KEY: &str = "tls.crt";
+pub const TLS_KEY_KEY: &str = "tls.key";
 
 /// Credentials of S3-compatible storage; also the keys of the Secret.
 pub const S3_ENDPOINT_ENV: &str = "SEARCHOP_S3_ENDPOINT";

@@ -1,9 +1,26 @@
 use proptest::prelude::*;
+use searchop_model::item::ItemFields;
 
 use super::*;
 
-fn parse(body: &str) -> Result<RankRequest, ApiError> {
+fn parse(body: &str) -> Result<RankRequest<'_>, ApiError> {
     RankRequest::parse(body.as_bytes(), 3)
+}
+
+fn rerank(body: &str) -> Result<RerankRequest<'_>, ApiError> {
+    RerankRequest::parse(body.as_bytes(), 3)
+}
+
+fn ids<'a>(search: &'a Search) -> Vec<&'a str> {
+    search
+        .products
+        .iter()
+        .map(|product| product.id.as_str())
+        .collect()
+}
+
+fn column(name: &str) -> usize {
+    searchop_model::features::column(name).unwrap()
 }
 
 #[test]
@@ -14,235 +31,116 @@ fn a_document_of_a_shop_is_read_as_it_stands() {
             {"id":"b","ratingCount":3,"added_time":9,"brand":null}],"session":{"a":1}}"#,
     )
     .unwrap();
-    assert_eq!(request.query, "running shoes");
-    assert_eq!(request.user_id, Some(Id::Text("u-1".into())));
-    assert_eq!(request.ids, [Id::Positive(1), Id::Text("b".into())]);
-    let [first, second] = request.fields.try_into().unwrap();
-    assert_eq!(first.price, Some(99.99));
-    assert_eq!(first.category.as_deref(), Some("sports_outdoors"));
+    assert!(matches!(
+        request.search.query,
+        Cow::Borrowed("running shoes")
+    ));
+    assert_eq!(request.search.user_id.unwrap().as_str(), "u-1");
+    assert_eq!(request.form, Form::Products);
+    let [first, second] = request.search.products.try_into().unwrap();
+    assert_eq!(first.id, 1u64.into());
+    assert_eq!(first.fields.price, Some(99.99));
+    assert_eq!(first.fields.category.as_deref(), Some("sports_outdoors"));
     let expected = ItemFields {
         rating_count: Some(3.0),
         added_time: Some(9),
         ..ItemFields::default()
     };
-    assert_eq!(second, expected);
+    assert_eq!((second.id.as_str(), second.fields), ("b", expected));
 }
 
 #[test]
-fn ids_go_back_in_their_type() {
-    for id in [
-        "\"7\"",
-        "7",
-        "-7",
-        "18446744073709551615",
-        "-9223372036854775808",
-        "\"\"",
-        "\"ü\"",
-    ] {
-        let request = parse(&format!(r#"{{"query":"","products":[{{"id":{id}}}]}}"#)).unwrap();
-        assert_eq!(serde_json::to_string(&request.ids[0]).unwrap(), id);
-    }
+fn an_id_is_a_product_of_which_nothing_is_said() {
+    let bare = parse(r#"{"query":"a","products":["x",7,{"id":-1}]}"#).unwrap();
+    let objects = parse(r#"{"query":"a","products":[{"id":"x"},{"id":7},{"id":-1}]}"#).unwrap();
+    assert_eq!(bare, objects);
+    assert_eq!(ids(&bare.search), ["x", "7", "-1"]);
 }
 
 #[test]
-fn null_and_absent_are_the_same() {
+fn features_are_given_by_name() {
     let request = parse(
-        r#"{"query":"a","query_id":null,"user_id":null,"top_k":null,"products":[{"id":1,"price":null}]}"#,
+        r#"{"query":"a","products":[{"id":1,"features":{"item_ctr_7d":0.5,"rating":null}},{"id":2,"features":null}]}"#,
     )
     .unwrap();
+    let [first, second] = request.search.products.try_into().unwrap();
+    assert_eq!(first.values[0], (column("item_ctr_7d"), 0.5));
+    assert_eq!(first.values[1].0, column("rating"));
+    assert!(first.values[1].1.is_nan());
+    assert!(second.values.is_empty());
+}
+
+#[test]
+fn columns_are_products_turned_on_their_side() {
+    let columns = parse(
+        r#"{"query":"a","columns":{"price":[9.5,null],"item_ctr_7d":[null,0.25],"title":["A",null],"addedTime":[5,6],"ratingCount":[1,2]},"ids":["x",2]}"#,
+    )
+    .unwrap();
+    assert_eq!(columns.form, Form::Columns);
+    let [first, second] = columns.search.products.try_into().unwrap();
+    let expected = ItemFields {
+        title: Some("A".into()),
+        price: Some(9.5),
+        rating_count: Some(1.0),
+        added_time: Some(5),
+        ..ItemFields::default()
+    };
+    assert_eq!((first.id.as_str(), first.fields), ("x", expected));
+    assert_eq!(second.id, 2u64.into());
     assert_eq!(
-        request,
-        parse(r#"{"query":"a","products":[{"id":1}]}"#).unwrap()
+        (second.fields.price, second.fields.added_time),
+        (None, Some(6))
+    );
+    assert_eq!(second.values, [(column("item_ctr_7d"), 0.25)]);
+    assert!(first.values[0].1.is_nan());
+    assert_eq!(
+        ids(&parse(r#"{"query":"a","ids":[]}"#).unwrap().search),
+        [""; 0]
     );
 }
 
 #[test]
-fn what_is_wrong_is_named_with_its_place() {
-    let long = |field: &str, n: usize| {
-        format!(
-            r#"{{"query":"a","{field}":"{}","products":[]}}"#,
-            "é".repeat(n)
-        )
-    };
-    let many = format!(r#"{{"query":"a","products":[{}]}}"#, ["{}"; 4].join(","));
-    let table: &[(&str, Kind, Option<&str>, &str)] = &[
-        ("null", Kind::InvalidRequest, None, "an object"),
-        ("[]", Kind::InvalidRequest, None, "an object"),
-        ("7", Kind::InvalidRequest, None, "an object"),
-        (
-            "{}",
-            Kind::InvalidRequest,
-            Some("query"),
-            "query is required",
-        ),
-        (
-            r#"{"products":[]}"#,
-            Kind::InvalidRequest,
-            Some("query"),
-            "query is required",
-        ),
-        (
-            r#"{"query":null,"products":[]}"#,
-            Kind::InvalidRequest,
-            Some("query"),
-            "query is required",
-        ),
-        (
-            r#"{"query":7,"products":[]}"#,
-            Kind::InvalidRequest,
-            Some("query"),
-            "integer `7`",
-        ),
-        (
-            r#"{"query":"a"}"#,
-            Kind::InvalidRequest,
-            Some("products"),
-            "products is required",
-        ),
-        (
-            r#"{"query":"a","products":{}}"#,
-            Kind::InvalidRequest,
-            Some("products"),
-            "a list",
-        ),
-        (
-            r#"{"query":"a","products":[["1"]]}"#,
-            Kind::InvalidRequest,
-            Some("products[0]"),
-            "a product object",
-        ),
-        (
-            r#"{"query":"a","products":[{"id":1},null]}"#,
-            Kind::InvalidRequest,
-            Some("products[1]"),
-            "a product object",
-        ),
-        (
-            r#"{"query":"a","products":[{"id":1},{"title":"b"}]}"#,
-            Kind::InvalidRequest,
-            Some("products[1].id"),
-            "id is required",
-        ),
-        (
-            r#"{"query":"a","products":[{"id":1.5}]}"#,
-            Kind::InvalidRequest,
-            Some("products[0].id"),
-            "a string or an integer",
-        ),
-        (
-            r#"{"query":"a","products":[{"id":[]}]}"#,
-            Kind::InvalidRequest,
-            Some("products[0].id"),
-            "a string or an integer",
-        ),
-        (
-            r#"{"query":"a","products":[{"id":18446744073709551616}]}"#,
-            Kind::InvalidRequest,
-            Some("products[0].id"),
-            "a string or an integer",
-        ),
-        (
-            r#"{"query":"a","products":[{"id":1},{"id":2,"price":"9"}]}"#,
-            Kind::InvalidRequest,
-            Some("products[1].price"),
-            "string",
-        ),
-        (
-            r#"{"query":"a","products":[{"id":1,"title":["b"]}]}"#,
-            Kind::InvalidRequest,
-            Some("products[0].title"),
-            "sequence",
-        ),
-        (
-            r#"{"query":"a","products":[{"id":1,"ratingCount":true}]}"#,
-            Kind::InvalidRequest,
-            Some("products[0].ratingCount"),
-            "boolean",
-        ),
-        (
-            r#"{"query":"a","products":[],"user_id":{}}"#,
-            Kind::InvalidRequest,
-            Some("user_id"),
-            "map",
-        ),
-        (
-            r#"{"query":"a","products":[],"top_k":0}"#,
-            Kind::InvalidRequest,
-            Some("top_k"),
-            "at least 1",
-        ),
-        (
-            r#"{"query":"a","products":[],"top_k":-1}"#,
-            Kind::InvalidRequest,
-            Some("top_k"),
-            "integer `-1`",
-        ),
-        (
-            r#"{"query":"a","query":"b","products":[]}"#,
-            Kind::InvalidRequest,
-            None,
-            "duplicate field `query`",
-        ),
-        (
-            &long("query_id", 201),
-            Kind::InvalidRequest,
-            Some("query_id"),
-            "200 characters",
-        ),
-        (
-            &many,
-            Kind::TooManyProducts,
-            Some("products"),
-            "4 products, at most 3",
-        ),
-        ("", Kind::InvalidJson, None, "EOF"),
-        (
-            r#"{"query":"a","products":[{"id":1}"#,
-            Kind::InvalidJson,
-            None,
-            "EOF",
-        ),
-        (
-            r#"{"query":"a","products":[]}x"#,
-            Kind::InvalidJson,
-            None,
-            "trailing",
-        ),
-        (
-            r#"{"query":"a","products":[{"id":1,"price":1e400}]}"#,
-            Kind::InvalidJson,
-            None,
-            "out of range",
-        ),
-        (
-            r#"{"query":"a","products":[{"id":1,"price":NaN}]}"#,
-            Kind::InvalidJson,
-            None,
-            "expected value",
-        ),
-        (
-            r#"{"query":"\ud800","products":[]}"#,
-            Kind::InvalidJson,
-            None,
-            "hex escape",
-        ),
-    ];
-    for (body, kind, path, message) in table {
-        let error = parse(body).unwrap_err();
-        assert_eq!(
-            (error.kind(), error.path()),
-            (*kind, *path),
-            "{body}: {}",
-            error.message()
-        );
-        assert!(
-            error.message().contains(message),
-            "{body}: {}",
-            error.message()
-        );
-    }
-    assert!(parse(&long("query_id", 200)).is_ok());
-    assert!(RankRequest::parse(b"{\"query\":\"\xff\",\"products\":[]}", 3).is_err());
+fn what_is_explained_is_among_the_products() {
+    let request = parse(r#"{"query":"a","products":["x","y","z"],"explain":["z","x"]}"#).unwrap();
+    assert_eq!(request.explain, [2, 0]);
+}
+
+#[test]
+fn a_document_may_be_an_id_an_object_or_json_in_a_string() {
+    let request = rerank(
+        r#"{"model":7,"query":"a","top_n":2,"return_documents":true,"documents":["SKU1",{"id":"SKU2","price":"9.9","stock":""},"{\"text\":3,\"rating\":4,\"title\":\"A\"}"]}"#,
+    )
+    .unwrap();
+    assert_eq!(request.dialect, Dialect::Documents);
+    assert_eq!((request.top_n, request.return_documents), (Some(2), true));
+    assert_eq!(ids(&request.search), ["SKU1", "SKU2", "3"]);
+    let [_, second, third] = request.search.products.try_into().unwrap();
+    assert_eq!(
+        (second.fields.price, second.fields.stock),
+        (Some(9.9), None)
+    );
+    assert_eq!(
+        (third.fields.rating, third.fields.title.as_deref()),
+        (Some(4.0), Some("A"))
+    );
+
+    let texts = rerank(r#"{"query":"a","texts":[1,"b"],"raw_scores":true,"return_text":true,"truncate":true,"top_k":1}"#).unwrap();
+    assert_eq!(texts.dialect, Dialect::Texts);
+    assert!(texts.raw_scores && texts.return_documents);
+    assert_eq!((texts.top_n, ids(&texts.search)), (Some(1), vec!["1", "b"]));
+}
+
+#[test]
+fn null_and_absent_are_the_same() {
+    let with_nulls = r#"{"query":"a","query_id":null,"user_id":null,"top_k":null,"ids":null,"columns":null,"explain":null,"products":[{"id":1,"price":null,"features":null}]}"#;
+    assert_eq!(
+        parse(with_nulls).unwrap(),
+        parse(r#"{"query":"a","products":[{"id":1}]}"#).unwrap()
+    );
+    assert_eq!(
+        rerank(r#"{"query":"a","texts":null,"documents":[1],"top_n":null,"raw_scores":null,"return_documents":null}"#).unwrap(),
+        rerank(r#"{"query":"a","documents":[1]}"#).unwrap()
+    );
 }
 
 #[test]
@@ -286,6 +184,7 @@ proptest! {
     #[test]
     fn any_bytes_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = RankRequest::parse(&bytes, 3);
+        let _ = RerankRequest::parse(&bytes, 3);
     }
 
     #[test]

@@ -53,9 +53,13 @@ impl Connection {
     }
 
     pub fn rank(&mut self, body: &str) -> io::Result<Answer> {
+        self.post("/rank", body)
+    }
+
+    pub fn post(&mut self, path: &str, body: &str) -> io::Result<Answer> {
         let length = body.len();
         let head = format!(
-            "POST /rank HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+            "POST {path} HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
         );
         self.send(format!("{head}{body}").as_bytes())?;
         self.answer()

@@ -3,9 +3,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod access;
 mod artifacts;
+mod bad_input;
 mod client;
 mod life;
 mod object_store;
+mod openapi;
 mod process;
+mod query_log;
+mod rerank;
+mod router;
 mod routes;
+mod rules;

@@ -1,12 +1,12 @@
 //! The program as a process, with its log.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{self, BufRead, BufReader},
     net::{SocketAddr, TcpListener},
     os::fd::OwnedFd,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, mpsc},
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -29,6 +29,7 @@ pub struct Process {
     pub rank: SocketAddr,
     pub metrics: SocketAddr,
     log: Arc<Mutex<String>>,
+    output: Option<JoinHandle<String>>,
 }
 
 /// What a process is started with.
@@ -95,7 +96,10 @@ fn passing(listener: &TcpListener) -> Command {
 
 impl Process {
     fn run(mut command: Command) -> Self {
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let stdout = child.stdout.take().unwrap();
+        let output = thread::spawn(|| io::read_to_string(stdout).unwrap());
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let log = Arc::new(Mutex::new(String::new()));
         let (found, listening) = mpsc::channel();
@@ -121,7 +125,13 @@ impl Process {
             rank,
             metrics,
             log,
+            output: Some(output),
         }
+    }
+
+    /// All of standard output, once the program has ended.
+    pub fn output(&mut self) -> String {
+        self.output.take().unwrap().join().unwrap()
     }
 
     pub fn log(&self) -> String {

@@ -6,108 +6,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{Router, body::Body};
+use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode};
-use http_body_util::BodyExt as _;
+use http::StatusCode;
 use hyper::body::{Frame, SizeHint};
-use searchop_ranker::{Identity, Limits, Ranker, app, metrics_app};
-use serde_json::{Value, json};
-use tower::ServiceExt as _;
+use searchop_ranker::{Limits, Ranker, app, metrics_app};
+use serde_json::json;
 
-use crate::{artifacts::Artifacts, client::RANK};
-
-const MAX_BODY: usize = 20_000;
-
-fn not_loaded(artifacts: &Artifacts, request_timeout: Duration) -> Arc<Ranker> {
-    let limits = Limits {
-        max_candidates: 50,
-        max_body_bytes: MAX_BODY,
-        request_timeout,
-    };
-    Arc::new(Ranker::new(identity(artifacts), limits, 1))
-}
-
-fn identity(artifacts: &Artifacts) -> Identity {
-    Identity {
-        model: "products".to_owned(),
-        version: 7,
-        digest: artifacts.digest.clone(),
-        tables_digest: artifacts.tables_digest.clone(),
-    }
-}
-
-fn loaded() -> (Artifacts, Arc<Ranker>) {
-    loaded_with(Duration::from_secs(60))
-}
-
-fn loaded_with(request_timeout: Duration) -> (Artifacts, Arc<Ranker>) {
-    let artifacts = Artifacts::new(1.0);
-    let ranker = not_loaded(&artifacts, request_timeout);
-    ranker.begin(artifacts.bundle());
-    (artifacts, ranker)
-}
-
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Bytes,
-}
-
-impl Answer {
-    fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap()
-    }
-
-    fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).unwrap()
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().unwrap())
-    }
-
-    fn error(&self) -> (u16, String, Option<String>) {
-        let body = self.json();
-        let error = &body["error"];
-        assert!(
-            error["message"]
-                .as_str()
-                .is_some_and(|message| !message.is_empty()),
-            "{body}"
-        );
-        assert_eq!(self.header("content-type"), Some("application/json"));
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        (
-            self.status.as_u16(),
-            text(&error["code"]).unwrap(),
-            text(&error["path"]),
-        )
-    }
-}
-
-async fn call(router: &Router, request: Request<Body>) -> Answer {
-    let (head, body) = router.clone().oneshot(request).await.unwrap().into_parts();
-    let body = body.collect().await.unwrap().to_bytes();
-    Answer {
-        status: head.status,
-        headers: head.headers,
-        body,
-    }
-}
-
-async fn get(router: &Router, path: &str) -> Answer {
-    call(router, Request::get(path).body(Body::empty()).unwrap()).await
-}
-
-async fn post(router: &Router, content_type: &str, body: impl Into<Body>) -> Answer {
-    let request = Request::post("/rank").header("content-type", content_type);
-    call(router, request.body(body.into()).unwrap()).await
-}
-
-async fn rank(router: &Router, body: impl Into<Body>) -> Answer {
-    post(router, "application/json", body).await
-}
+use crate::{
+    artifacts::Artifacts,
+    client::RANK,
+    router::{Answer, get, identity, loaded, loaded_with, not_loaded, rank},
+};
 
 #[tokio::test]
 async fn products_come_back_in_order_with_their_ids_and_the_model() {
@@ -168,157 +78,6 @@ async fn no_products_is_an_empty_answer() {
         (answer.status, &answer.json()["products"]),
         (StatusCode::OK, &json!([]))
     );
-}
-
-#[tokio::test]
-async fn every_wrong_body_has_its_own_answer() {
-    let (_artifacts, ranker) = loaded();
-    let router = app(ranker);
-    let list = |n: usize, product: &str| {
-        format!(
-            r#"{{"query":"a","products":[{}]}}"#,
-            vec![product; n].join(",")
-        )
-    };
-    let mut late = vec![r#"{"id":1}"#; 17];
-    late.push(r#"{"id":18,"price":"cheap"}"#);
-    let late = format!(r#"{{"query":"a","products":[{}]}}"#, late.join(","));
-    let long_query = format!(r#"{{"query":"{}","products":[]}}"#, "q".repeat(1001));
-    let table: Vec<(String, u16, &str, Option<&str>)> = vec![
-        (RANK[..RANK.len() - 2].to_owned(), 400, "invalid_json", None),
-        (String::new(), 400, "invalid_json", None),
-        ("not json".to_owned(), 400, "invalid_json", None),
-        (
-            list(1, r#"{"id":1,"price":1e400}"#),
-            400,
-            "invalid_json",
-            None,
-        ),
-        (
-            list(1, r#"{"id":1,"price":NaN}"#),
-            400,
-            "invalid_json",
-            None,
-        ),
-        ("[]".to_owned(), 422, "invalid_request", None),
-        ("null".to_owned(), 422, "invalid_request", None),
-        (late, 422, "invalid_request", Some("products[17].price")),
-        (
-            r#"{"products":[]}"#.to_owned(),
-            422,
-            "invalid_request",
-            Some("query"),
-        ),
-        (
-            r#"{"query":7,"products":[]}"#.to_owned(),
-            422,
-            "invalid_request",
-            Some("query"),
-        ),
-        (long_query, 422, "invalid_request", Some("query")),
-        (
-            r#"{"query":"a"}"#.to_owned(),
-            422,
-            "invalid_request",
-            Some("products"),
-        ),
-        (
-            list(1, r#"{"title":"a"}"#),
-            422,
-            "invalid_request",
-            Some("products[0].id"),
-        ),
-        (
-            list(1, r#"{"id":true}"#),
-            422,
-            "invalid_request",
-            Some("products[0].id"),
-        ),
-        (
-            list(51, r#"{"id":1}"#),
-            413,
-            "too_many_products",
-            Some("products"),
-        ),
-        (list(5000, "{}"), 413, "too_many_products", Some("products")),
-        ("[".repeat(MAX_BODY), 422, "invalid_request", None),
-        (
-            format!(r#"{{"query":{}"#, "[".repeat(MAX_BODY - 20)),
-            422,
-            "invalid_request",
-            Some("query"),
-        ),
-        (" ".repeat(MAX_BODY + 1), 413, "body_too_large", None),
-        (" ".repeat(10 * MAX_BODY), 413, "body_too_large", None),
-    ];
-    for (body, status, code, path) in table {
-        let shown: String = body.chars().take(60).collect();
-        let answer = rank(&router, body).await;
-        let expected = (status, code.to_owned(), path.map(str::to_owned));
-        assert_eq!(answer.error(), expected, "{shown}: {}", answer.text());
-    }
-    assert_eq!(
-        rank(&router, list(50, r#"{"id":1}"#)).await.status,
-        StatusCode::OK
-    );
-}
-
-#[tokio::test]
-async fn wrong_heads_have_their_own_answers() {
-    let (_artifacts, ranker) = loaded();
-    let router = app(ranker);
-    let request = |method: &str, path: &str| Request::builder().method(method).uri(path);
-    let encoded = request("POST", "/rank")
-        .header("content-type", "application/json")
-        .header("content-encoding", "gzip");
-    let table = [
-        (request("POST", "/rank"), 415, "unsupported_media_type"),
-        (
-            request("POST", "/rank").header("content-type", "text/plain"),
-            415,
-            "unsupported_media_type",
-        ),
-        (
-            request("POST", "/rank").header("content-type", "application/x+jsonx"),
-            415,
-            "unsupported_media_type",
-        ),
-        (encoded, 415, "unsupported_media_type"),
-        (request("GET", "/rank"), 405, "method_not_allowed"),
-        (request("DELETE", "/health"), 405, "method_not_allowed"),
-        (request("GET", "/"), 404, "not_found"),
-        (request("POST", "/rank/"), 404, "not_found"),
-        (request("GET", "/metrics"), 404, "not_found"),
-    ];
-    for (request, status, code) in table {
-        let request = request.body(Body::from(RANK)).unwrap();
-        let shown = format!(
-            "{} {} {:?}",
-            request.method(),
-            request.uri(),
-            request.headers()
-        );
-        let answer = call(&router, request).await;
-        assert_eq!(answer.error(), (status, code.to_owned(), None), "{shown}");
-    }
-    let allow = |answer: Answer| answer.header("allow").map(str::to_owned);
-    assert_eq!(allow(get(&router, "/rank").await).as_deref(), Some("POST"));
-    let request = request("POST", "/health").body(Body::empty()).unwrap();
-    assert_eq!(
-        allow(call(&router, request).await).as_deref(),
-        Some("GET,HEAD")
-    );
-    for good in [
-        "application/json; charset=utf-8",
-        "Application/JSON",
-        "application/vnd.shop+json",
-    ] {
-        assert_eq!(
-            post(&router, good, RANK).await.status,
-            StatusCode::OK,
-            "{good}"
-        );
-    }
 }
 
 /// A body of this announced length of which nothing ever comes.
@@ -510,7 +269,9 @@ async fn metrics_count_routes_not_paths() {
         r#"searchop_rank_requests_total{route="/rank",status="200"} 2"#,
         r#"searchop_rank_requests_total{route="/rank",status="400"} 1"#,
         r#"searchop_rank_requests_total{route="unmatched",status="404"} 3"#,
-        "searchop_rank_duration_seconds_count 3",
+        r#"searchop_rank_duration_seconds_count{route="/rank"} 3"#,
+        r#"searchop_rank_duration_seconds_bucket{route="/rank",le="0.05"} 3"#,
+        "searchop_rank_scoring_seconds_count 2",
         r#"searchop_rank_candidates_bucket{le="1"} 0"#,
         r#"searchop_rank_candidates_bucket{le="5"} 2"#,
         "searchop_rank_queue_depth 0",
@@ -519,9 +280,10 @@ async fn metrics_count_routes_not_paths() {
         // Two products have no price and no title; nothing was ever rated.
         r#"searchop_rank_missing_features_total{feature="price_log"} 2"#,
         r#"searchop_rank_missing_features_total{feature="rating"} 4"#,
+        r#"searchop_rank_query_records_total{outcome="written"} 0"#,
         &format!(
-            r#"searchop_model_info{{digest="{}",model="products",version="7"}} 1"#,
-            artifacts.digest
+            r#"searchop_model_info{{digest="{}",model="products",tables_digest="{}",version="7"}} 1"#,
+            artifacts.digest, artifacts.tables_digest
         ),
     ] {
         assert!(

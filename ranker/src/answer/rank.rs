@@ -1,0 +1,93 @@
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Answer, Ranking, json};
+use crate::{
+    error::ApiError,
+    id::Id,
+    request::{Form, RankRequest},
+    state::{Identity, Loaded, Ranker},
+};
+
+/// What `POST /rank` answers to a list of products.
+#[derive(Serialize, JsonSchema)]
+pub struct RankAnswer<'a> {
+    /// The request's, or a new one.
+    query_id: &'a str,
+    #[serde(flatten)]
+    identity: &'a Identity,
+    /// Best first.
+    products: Vec<RankedProduct<'a>>,
+}
+
+/// A product in its place.
+#[derive(Serialize, JsonSchema)]
+struct RankedProduct<'a> {
+    /// As it came.
+    id: &'a Id<'a>,
+    /// The model's score.
+    score: f64,
+    /// The serving rule that placed the product, whatever its score.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'a str>,
+}
+
+/// What `POST /rank` answers to a list of ids with columns.
+#[derive(Serialize, JsonSchema)]
+pub struct ScoresAnswer<'a> {
+    /// The request's, or a new one.
+    query_id: &'a str,
+    #[serde(flatten)]
+    identity: &'a Identity,
+    /// Aligned with the request's ids, between 0 and 1; the best has the highest.
+    scores: Vec<f32>,
+    /// The serving rules that placed a product.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rules: Vec<&'a str>,
+}
+
+/// Reads the body of `POST /rank`, ranks, writes the answer.
+pub fn rank(ranker: &Ranker, loaded: &Loaded, body: &[u8]) -> Result<Answer, ApiError> {
+    let request = RankRequest::parse(body, ranker.limits.max_candidates)?;
+    if !request.explain.is_empty() {
+        let message = "this version does not explain rankings, leave explain out";
+        return Err(ApiError::invalid("explain", message));
+    }
+    let mut ranking = Ranking::of(ranker, loaded, &request.search);
+    ranking.cut(request.top_k);
+    ranking.record();
+    let body = match request.form {
+        Form::Products => json(&products(&ranking)),
+        Form::Columns => json(&scores(&ranking)),
+    };
+    Ok(Answer {
+        body: body?,
+        query_id: None,
+    })
+}
+
+fn products<'a>(ranking: &'a Ranking<'a>) -> RankAnswer<'a> {
+    let products = ranking.ranked.iter().map(|ranked| RankedProduct {
+        id: ranking.id(ranked),
+        score: ranked.score,
+        rule: ranking.rule(ranked),
+    });
+    RankAnswer {
+        query_id: &ranking.query_id,
+        identity: &ranking.ranker.identity,
+        products: products.collect(),
+    }
+}
+
+fn scores<'a>(ranking: &'a Ranking<'a>) -> ScoresAnswer<'a> {
+    let mut scores = vec![0.0; ranking.ranked.len()];
+    for ranked in &ranking.ranked {
+        scores[ranked.index] = ranking.sortable(ranked);
+    }
+    ScoresAnswer {
+        query_id: &ranking.query_id,
+        identity: &ranking.ranker.identity,
+        scores,
+        rules: ranking.rules(),
+    }
+}

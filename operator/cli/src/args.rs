@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use searchop_contract::names::RANK_PORT;
 
 /// Train, judge and serve search ranking models.
 #[derive(Debug, Parser)]
@@ -43,6 +44,9 @@ pub enum Command {
     /// Check manifests like a cluster does, without one.
     Validate(Files),
 
+    /// Print the calls that make a search engine ask a ranker: `searchop connect opensearch … | sh`.
+    Connect(Connect),
+
     /// Print a completion script: `source <(searchop completion bash)`.
     Completion { shell: Shell },
 
@@ -61,7 +65,8 @@ pub enum Local {
     /// exit code is 0, or 130 when it was interrupted before any version had served.
     ///
     /// `pvc://CLAIM/PATH` in `data.sources` is read from volumes/CLAIM in the folder, which may be a
-    /// symbolic link to where your data are.
+    /// symbolic link to where your data are. A Secret that `spec.serving` names is the folder
+    /// secrets/NAME, with a file for each key.
     Up(Up),
 
     /// Show the model: what serves, how good it is, what comes next.
@@ -99,6 +104,58 @@ pub struct Files {
     /// Manifest, or folder of manifests; may be repeated.
     #[arg(long = "filename", short = 'f', value_name = "FILE", required = true)]
     pub filename: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Connect {
+    #[arg(value_enum)]
+    pub engine: Engine,
+
+    /// Name of the RankingModel.
+    #[arg(long, value_name = "NAME")]
+    pub model: String,
+
+    /// Its namespace.
+    #[arg(long, short, default_value = "default", value_name = "NAME")]
+    pub namespace: String,
+
+    /// Where the engine reaches the ranker [default: its Service in the cluster].
+    #[arg(long, value_name = "URL", value_parser = http_url)]
+    pub url: Option<String>,
+
+    /// Field of the documents with the product's id.
+    #[arg(long, default_value = "id", value_name = "FIELD")]
+    pub field: String,
+
+    /// Fields that are sent beside the ids, for OpenSearch; every hit must have them.
+    #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
+    pub columns: Vec<String>,
+
+    /// Where the query text is in a search, with --columns.
+    #[arg(
+        long,
+        default_value = "$._request.query.match.title.query",
+        value_name = "PATH"
+    )]
+    pub query_path: String,
+}
+
+impl Connect {
+    /// Where the engine reaches the ranker.
+    pub fn ranker_url(&self) -> String {
+        let service = || {
+            let (model, namespace) = (&self.model, &self.namespace);
+            format!("http://{model}-rank.{namespace}.svc:{RANK_PORT}")
+        };
+        self.url.clone().unwrap_or_else(service)
+    }
+}
+
+/// A search engine that can ask a ranker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Engine {
+    Opensearch,
+    Elasticsearch,
 }
 
 #[derive(Debug, Args)]
@@ -175,6 +232,18 @@ pub enum Shell {
     Bash,
     Zsh,
     Fish,
+}
+
+fn http_url(text: &str) -> Result<String, String> {
+    let rest = text
+        .strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"));
+    match rest {
+        Some(rest) if !rest.is_empty() && !rest.contains(char::is_whitespace) => {
+            Ok(text.to_owned())
+        }
+        _ => Err("write http://host:port or https://host:port".to_owned()),
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

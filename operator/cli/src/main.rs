@@ -1,6 +1,7 @@
 //! `searchop`: the command line, with the local mode that needs no cluster.
 
 mod args;
+mod connect;
 mod exit;
 mod local;
 mod manifest;
@@ -39,6 +40,10 @@ async fn run(cli: &Cli, log: Log) -> Exit {
             });
         }
         Command::Validate(args) => return validate(args, log),
+        Command::Connect(args) => {
+            print!("{}", connect::script(args));
+            Ok(Exit::Done)
+        }
         Command::Completion { shell } => {
             complete(*shell);
             Ok(Exit::Done)

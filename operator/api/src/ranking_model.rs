@@ -2,7 +2,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResource;
 use schemars::JsonSchema;
 pub use searchop_contract::{
-    BaselineName, EventFormat, JudgmentFormat, Metric, PositionBias, Reference,
+    BaselineName, EventFormat, JudgmentFormat, Metric, OutOfStock, Pins, PositionBias, Reference,
+    ServingRule,
 };
 use serde::{Deserialize, Serialize};
 
@@ -524,6 +525,28 @@ pub struct Serving {
     /// Candidates a request may hold; more are answered with 413.
     #[schemars(range(min = 1, max = 100_000))]
     pub max_candidates: i32,
+
+    /// Where products go after they are scored. The first rule that names a product places it.
+    #[schemars(length(max = 8))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub rules: Vec<ServingRule>,
+
+    /// Secret whose key `token` holds the bearer tokens that are accepted, one a line; anyone may
+    /// ask where absent. A change is taken over while pods run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "SecretReference")]
+    pub token_secret_ref: Option<SecretReference>,
+
+    /// Secret of type kubernetes.io/tls with the certificate of the rank port, which then speaks
+    /// HTTPS. A change is taken over while pods run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "SecretReference")]
+    pub tls_secret_ref: Option<SecretReference>,
+
+    /// Which calls leave a record of what was shown; none where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "QueryLog")]
+    pub query_log: Option<QueryLog>,
 }
 
 impl Default for Serving {
@@ -533,7 +556,41 @@ impl Default for Serving {
             replicas: 2,
             resources: ContainerResources::default(),
             max_candidates: 1000,
+            rules: Vec::new(),
+            token_secret_ref: None,
+            tls_secret_ref: None,
+            query_log: None,
         }
+    }
+}
+
+/// Records of the schema `query` of User Behavior Insights 1.3.0 as NDJSON: query id, ids in the
+/// order shown, and the version that ranked them, so that clicks can be attributed to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct QueryLog {
+    /// Share of query ids whose calls leave a record, a decimal in (0, 1].
+    #[serde(default = "QueryLog::default_sample_share")]
+    #[schemars(
+        regex(pattern = r"^(0?\.0{0,5}[1-9][0-9]{0,5}|1(\.0{1,6})?)$"),
+        length(max = 8)
+    )]
+    pub sample_share: String,
+
+    /// `pvc://claim/path`: a folder into which each pod writes files of its own. The standard output
+    /// of the pods, which has nothing else, where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        with = "String",
+        regex(pattern = r"^pvc://[a-z0-9][-.a-z0-9]*(/[-._/A-Za-z0-9]*)?$"),
+        length(max = 512)
+    )]
+    pub uri: Option<String>,
+}
+
+impl QueryLog {
+    fn default_sample_share() -> String {
+        "1".to_owned()
     }
 }
 

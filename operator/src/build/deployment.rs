@@ -4,13 +4,13 @@ use k8s_openapi::{
     api::{
         apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
         core::v1::{
-            Container, ContainerPort, HTTPGetAction, PodSpec, PodTemplateSpec, Probe,
+            Container, ContainerPort, EnvVar, HTTPGetAction, PodSpec, PodTemplateSpec, Probe,
             TopologySpreadConstraint,
         },
     },
     apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
 };
-use searchop_api::RankingModelSpec;
+use searchop_api::{RankingModelSpec, Serving};
 use searchop_contract::{Digest, labels, names};
 use serde::Serialize;
 
@@ -150,10 +150,13 @@ fn ranker_pod(
         ),
         cpu_limit_env(RANKER_CONTAINER),
     ];
+    variables.extend(access(&spec.serving, &mut storage));
+    variables.extend(answers(&spec.serving, &mut storage));
     variables.extend(s3_env(
         spec.artifacts.reader_secret_ref.as_ref(),
         names::S3_PREFIX,
     ));
+    let probe = |path| probe(path, &spec.serving);
     let container = Container {
         name: RANKER_CONTAINER.to_owned(),
         image: Some(images.ranker.clone()),
@@ -223,14 +226,51 @@ fn port(name: &str, number: u16) -> ContainerPort {
     }
 }
 
-fn probe(path: &str) -> Probe {
+/// The kubelet does not check the certificate, and probes need no token.
+fn probe(path: &str, serving: &Serving) -> Probe {
     Probe {
         http_get: Some(HTTPGetAction {
             path: Some(path.to_owned()),
             port: IntOrString::String("rank".to_owned()),
+            scheme: serving.tls_secret_ref.as_ref().map(|_| "HTTPS".to_owned()),
             ..HTTPGetAction::default()
         }),
         timeout_seconds: Some(2),
         ..Probe::default()
     }
+}
+
+/// Who may ask, and how the answer travels. Secrets are files, so that a change is seen while the
+/// pod runs.
+fn access(serving: &Serving, storage: &mut Storage) -> Vec<EnvVar> {
+    let mut variables = Vec::new();
+    if let Some(secret) = &serving.token_secret_ref {
+        let folder = storage.secret("token", secret, &[names::TOKEN_KEY]);
+        let file = format!("{folder}/{}", names::TOKEN_KEY);
+        variables.push(env(names::TOKEN_FILE_ENV, file));
+    }
+    if let Some(secret) = &serving.tls_secret_ref {
+        let (chain, key) = (names::TLS_CERT_KEY, names::TLS_KEY_KEY);
+        let folder = storage.secret("tls", secret, &[chain, key]);
+        variables.push(env(names::TLS_CERT_FILE_ENV, format!("{folder}/{chain}")));
+        variables.push(env(names::TLS_KEY_FILE_ENV, format!("{folder}/{key}")));
+    }
+    variables
+}
+
+/// What answers look like beyond the model's scores, and what is kept of them.
+fn answers(serving: &Serving, storage: &mut Storage) -> Vec<EnvVar> {
+    let mut variables = Vec::new();
+    if !serving.rules.is_empty() {
+        let rules = serde_json::to_string(&serving.rules).expect("rules have only string keys");
+        variables.push(env(names::RULES_ENV, rules));
+    }
+    if let Some(log) = &serving.query_log {
+        variables.push(env(names::QUERY_LOG_SHARE_ENV, &log.sample_share));
+        if let Some(uri) = &log.uri {
+            let folder = storage.write_only(uri, "query-log");
+            variables.push(env(names::QUERY_LOG_FOLDER_ENV, folder));
+        }
+    }
+    variables
 }

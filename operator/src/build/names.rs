@@ -1,3 +1,4 @@
+use searchop_api::Serving;
 use searchop_contract::names::RANK_PORT;
 
 /// Name of the ranker's Deployment, Service, HorizontalPodAutoscaler and PodDisruptionBudget.
@@ -6,9 +7,10 @@ pub fn ranker_name(model: &str) -> String {
 }
 
 /// Where requests go, inside the cluster.
-pub fn ranker_url(model: &str, namespace: &str) -> String {
+pub fn ranker_url(model: &str, namespace: &str, serving: &Serving) -> String {
+    let scheme = serving.tls_secret_ref.as_ref().map_or("http", |_| "https");
     format!(
-        "http://{}.{namespace}.svc:{RANK_PORT}/rank",
+        "{scheme}://{}.{namespace}.svc:{RANK_PORT}/rank",
         ranker_name(model)
     )
 }

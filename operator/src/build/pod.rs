@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::{
     api::core::v1::{
-        Capabilities, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource,
+        Capabilities, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource, KeyToPath,
         PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec, ResourceFieldSelector,
-        ResourceRequirements, SeccompProfile, SecretKeySelector, SecurityContext, Volume,
-        VolumeMount,
+        ResourceRequirements, SeccompProfile, SecretKeySelector, SecretVolumeSource,
+        SecurityContext, Volume, VolumeMount,
     },
     apimachinery::pkg::api::resource::Quantity,
 };
@@ -110,7 +110,48 @@ impl Storage {
             .to_owned()
     }
 
-    /// Likewise, but to read, and with nothing in sight of the claim but what `uri` names: the
+    /// These keys of a Secret as files; returns their folder. The kubelet replaces them when the
+    /// Secret changes.
+    pub fn secret(&mut self, name: &str, secret: &SecretReference, keys: &[&str]) -> String {
+        let mount_path = format!("/etc/searchop/{name}");
+        let item = |key: &&str| KeyToPath {
+            key: (*key).to_owned(),
+            path: (*key).to_owned(),
+            mode: None,
+        };
+        self.volumes.push(Volume {
+            name: name.to_owned(),
+            secret: Some(SecretVolumeSource {
+                secret_name: Some(secret.name.clone()),
+                items: Some(keys.iter().map(item).collect()),
+                default_mode: Some(0o440),
+                ..SecretVolumeSource::default()
+            }),
+            ..Volume::default()
+        });
+        self.mounts.push(VolumeMount {
+            name: name.to_owned(),
+            mount_path: mount_path.clone(),
+            read_only: Some(true),
+            ..VolumeMount::default()
+        });
+        mount_path
+    }
+
+    /// The folder `uri` of a claim, made where it is not there, and nothing else of the claim;
+    /// returns its path.
+    pub fn write_only(&mut self, uri: &str, name: &'static str) -> String {
+        let Some((claim, inside)) = claim_and_path(uri) else {
+            return uri.to_owned();
+        };
+        let place = Place {
+            name,
+            read_only: false,
+        };
+        self.mount(claim, &place, (!inside.is_empty()).then_some(inside))
+    }
+
+    /// Like [`Self::reach`], but to read, and with nothing in sight of the claim but what `uri` names: the
     /// folder is the mount point. It has to exist.
     pub fn reach_only(&mut self, uri: &str, name: &'static str) -> String {
         let Some((claim, inside)) = claim_and_path(uri) else {

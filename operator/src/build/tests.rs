@@ -53,6 +53,22 @@ fn s3() -> RankingModelSpec {
     }))
 }
 
+/// Everything that `spec.serving` can ask of a ranker.
+fn guarded() -> RankingModelSpec {
+    let mut spec = synthetic();
+    spec.serving = serde_json::from_value(json!({
+        "rules": [
+            {"name": "promo", "pins": {"queries": ["running shoes"], "ids": ["7", "a$(HOME)"]}},
+            {"name": "sold-out", "outOfStock": "Last"}
+        ],
+        "tokenSecretRef": {"name": "clients"},
+        "tlsSecretRef": {"name": "products-tls"},
+        "queryLog": {"sampleShare": "0.1", "uri": "pvc://records/products"}
+    }))
+    .unwrap();
+    spec
+}
+
 /// Everything in one claim.
 fn volume() -> RankingModelSpec {
     spec(json!({
@@ -125,6 +141,14 @@ fn deployments() {
         "deployment_s3",
         deployment(&owner(), &s3(), &images(), &served())
     );
+    insta::assert_yaml_snapshot!(
+        "deployment_guarded",
+        deployment(&owner(), &guarded(), &images(), &served())
+    );
+    assert_eq!(
+        ranker_url("products", "shop", &guarded().serving),
+        "https://products-rank.shop.svc:8080/rank"
+    );
 }
 
 #[test]
@@ -183,7 +207,7 @@ fn no_deployment_says_how_many_pods_there_are() {
 #[test]
 fn every_pod_is_restricted() {
     let mut pods = Vec::new();
-    for spec in [synthetic(), s3(), volume()] {
+    for spec in [synthetic(), s3(), volume(), guarded()] {
         pods.push(
             job(&owner(), &spec, &images(), &request(1))
                 .unwrap()
@@ -308,7 +332,7 @@ fn names_of_the_longest_model_fit_a_label() {
         .unwrap();
     assert!(name.len() <= 63, "{name}");
     assert_eq!(
-        ranker_url("products", "shop"),
+        ranker_url("products", "shop", &synthetic().serving),
         "http://products-rank.shop.svc:8080/rank"
     );
     assert_eq!(

@@ -171,7 +171,11 @@ impl Viewpoint<'_> {
             job,
             serving,
             next_retrain: world.next_retrain,
-            url: Some(ranker_url(&owner.name, &owner.namespace)),
+            url: Some(ranker_url(
+                &owner.name,
+                &owner.namespace,
+                &model.spec.serving,
+            )),
             selector: Some(ranker_selector(owner)),
             status,
             now,

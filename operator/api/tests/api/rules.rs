@@ -163,6 +163,18 @@ fn rules_of_a_model() {
             json!({"minReplicas": 5, "maxReplicas": 3}),
             "minReplicas must not exceed maxReplicas",
         ),
+        (
+            "/spec/serving/rules",
+            json!([{"name": "a", "outOfStock": "Last"}, {"name": "b", "pins": {"ids": ["1"]}}]),
+            json!([{"name": "a"}]),
+            "a rule needs exactly one of outOfStock and pins",
+        ),
+        (
+            "/spec/serving/rules",
+            json!([]),
+            json!([{"name": "a", "outOfStock": "Last", "pins": {"ids": ["1"]}}]),
+            "a rule needs exactly one of outOfStock and pins",
+        ),
     ];
     for (pointer, good, bad, message) in rows {
         assert_eq!(
@@ -279,7 +291,7 @@ fn a_blackout_ends_after_it_starts() {
 
 #[test]
 fn decimals_quantities_and_places_have_a_form() {
-    let rows: [(&str, &[&str], &[&str]); 7] = [
+    let rows: [(&str, &[&str], &[&str]); 9] = [
         (
             "/spec/properties/evaluation/properties/gates/items/properties/threshold",
             &["0", "0.6", "1", "1.0"],
@@ -322,6 +334,16 @@ fn decimals_quantities_and_places_have_a_form() {
             "/spec/properties/serving/properties/resources/properties/limits/properties/memory",
             &["512Mi", "2Gi", "1.5G"],
             &["much", "-1Gi", "512 Mi"],
+        ),
+        (
+            "/spec/properties/serving/properties/queryLog/properties/sampleShare",
+            &["1", "0.1", "0.000001"],
+            &["0", "0.0", "2", "1.1", "10%", "NaN"],
+        ),
+        (
+            "/spec/properties/serving/properties/queryLog/properties/uri",
+            &["pvc://claim", "pvc://claim/a/b"],
+            &["s3://bucket/a", "file:///tmp", "pvc://"],
         ),
     ];
     for (path, good, bad) in rows {

@@ -231,6 +231,12 @@ fn defaults_are_visible() {
         "margin",
         "appliesTo",
         "dryRun",
+        "outOfStock",
+        "pins",
+        "tokenSecretRef",
+        "tlsSecretRef",
+        "queryLog",
+        "uri",
     ];
     for (kind, schema) in schemas() {
         let mut nodes = Vec::new();

@@ -29,7 +29,7 @@ pub fn local_job(
 }
 
 /// `pvc://claim/path` is the folder `volumes/claim`; anything else is what it is on a cluster.
-fn local_uri(uri: &str, state: &StateDir) -> String {
+pub fn local_uri(uri: &str, state: &StateDir) -> String {
     match uri.strip_prefix("pvc://") {
         Some(place) => state.volumes().join(place).display().to_string(),
         None => uri.to_owned(),

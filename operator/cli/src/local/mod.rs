@@ -9,6 +9,7 @@ mod programs;
 mod ranker;
 mod render;
 mod schedule;
+mod serving;
 mod signals;
 mod socket;
 mod state;

@@ -14,6 +14,7 @@ use searchop_lifecycle::ObservedServing;
 
 use super::{
     child::{ChildError, Process, ending, last_line},
+    serving::{self, Environment},
     socket::{FrontDoor, free_address},
     state::StateDir,
 };
@@ -24,7 +25,8 @@ pub struct Target {
     pub version: i32,
     pub digest: Digest,
     pub tables_digest: Digest,
-    pub max_candidates: i32,
+    /// How it answers.
+    pub environment: Environment,
 }
 
 /// How long a new version may take until requests can be answered.
@@ -230,7 +232,6 @@ impl Rankers {
             .env(names::MODEL_VERSION_ENV, target.version.to_string())
             .env(names::MODEL_DIGEST_ENV, target.digest.as_str())
             .env(names::TABLES_DIGEST_ENV, target.tables_digest.as_str())
-            .env(names::MAX_CANDIDATES_ENV, target.max_candidates.to_string())
             .env(
                 names::ARTIFACTS_URI_ENV,
                 format!("file://{}", self.state.artifacts().display()),
@@ -238,6 +239,10 @@ impl Rankers {
             .stdin(Stdio::null())
             .stdout(log.try_clone().map_err(failed)?)
             .stderr(log);
+        for variable in serving::VARIABLES {
+            command.env_remove(variable);
+        }
+        command.envs(target.environment.iter().map(|(name, value)| (name, value)));
         // Credentials of the click log are the trainer's alone.
         for key in names::S3_KEYS {
             command

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use searchop_api::{
     GateRule, GateStatus, Goal, HistoryEntry, RankingModel, RankingModelStatus, RuleStatus,
-    Verdict, conditions,
+    Serving, Verdict, conditions,
 };
 
 use crate::{manifest::Ignored, terminal::Paint};
@@ -154,15 +154,28 @@ fn colour(verdict: Verdict, text: &str, paint: Paint) -> String {
     }
 }
 
+/// Where the ranker answers.
+pub fn url(address: SocketAddr, serving: &Serving) -> String {
+    match serving.tls_secret_ref {
+        Some(_) => format!("https://{address}"),
+        None => format!("http://{address}"),
+    }
+}
+
 /// How to ask, ready to paste.
-pub fn curl(address: SocketAddr) -> String {
+pub fn curl(address: SocketAddr, serving: &Serving) -> String {
     let host = if address.ip().is_loopback() && address.is_ipv4() {
         format!("localhost:{}", address.port())
     } else {
         address.to_string()
     };
+    let scheme = serving.tls_secret_ref.as_ref().map_or("", |_| "https://");
+    let token = match serving.token_secret_ref {
+        Some(_) => r#" -H "authorization: Bearer $TOKEN""#,
+        None => "",
+    };
     format!(
-        "curl -s {host}/rank -H 'content-type: application/json' -d '{}'",
+        "curl -s {scheme}{host}/rank -H 'content-type: application/json'{token} -d '{}'",
         r#"{"query":"running shoes","user_id":"u-1","products":[{"id":1,"title":"Nike Running Shoes","price":99.99,"category":"sports_outdoors"}]}"#
     )
 }

@@ -10,6 +10,7 @@
 //! children/            one lock a child process, held for as long as it lives
 //! logs/                what rankers print
 //! volumes/CLAIM/       what pvc://CLAIM/… means here
+//! secrets/NAME/        keys of the Secret NAME of spec.serving, a file each
 //! ```
 
 use std::{
@@ -81,6 +82,10 @@ impl StateDir {
 
     pub fn volumes(&self) -> PathBuf {
         self.root.join("volumes")
+    }
+
+    pub fn secrets(&self) -> PathBuf {
+        self.root.join("secrets")
     }
 
     pub fn runs(&self) -> PathBuf {

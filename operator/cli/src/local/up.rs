@@ -20,6 +20,7 @@ use super::{
     ranker::{Rankers, Target},
     render,
     schedule::observe_schedule,
+    serving::environment,
     signals::{Signals, Stop},
     socket::FrontDoor,
     state::{Lock, StateDir},
@@ -250,7 +251,7 @@ impl Local {
                     schedules: &self.schedules,
                     job: self.observe_job()?,
                     serving: self.rankers.observe(),
-                    url: format!("http://{}", self.rankers.address()),
+                    url: render::url(self.rankers.address(), &self.model.spec.serving),
                 },
                 now,
             );
@@ -301,12 +302,12 @@ impl Local {
                 digest,
                 tables_digest,
             } => {
-                let max_candidates = self.model.spec.serving.max_candidates;
+                let environment = environment(&self.model.spec.serving, &self.state);
                 self.rankers.serve(Target {
                     version,
                     digest,
                     tables_digest,
-                    max_candidates,
+                    environment,
                 });
             }
             Action::RetainJobs { versions } => self.trainer.retain(&versions)?,
@@ -367,13 +368,14 @@ impl Local {
         if answering.is_some() && answering != self.announced {
             let paint = self.log.paint();
             let version = answering.unwrap_or_default();
+            let serving = &self.model.spec.serving;
             let headline = paint.bold(&format!(
-                "v{version} answers on http://{}",
-                self.rankers.address()
+                "v{version} answers on {}",
+                render::url(self.rankers.address(), serving)
             ));
             self.log.block(&format!(
                 "{headline}\n\n{}",
-                render::curl(self.rankers.address())
+                render::curl(self.rankers.address(), serving)
             ));
             self.announced = answering;
         }

@@ -9,7 +9,7 @@ fn target(version: i32) -> Target {
         version,
         digest: digest(format!("m{version}")),
         tables_digest: digest(format!("t{version}")),
-        max_candidates: 1000,
+        environment: Environment::new(),
     }
 }
 

@@ -176,12 +176,29 @@ fn ages_are_those_of_kubectl() {
 }
 
 #[test]
-fn the_request_to_paste_names_the_real_port() {
-    assert!(curl(([127, 0, 0, 1], 8000).into()).starts_with("curl -s localhost:8000/rank -H "));
-    assert!(curl(([0, 0, 0, 0], 9).into()).starts_with("curl -s 0.0.0.0:9/rank -H "));
-    let body = curl(([127, 0, 0, 1], 8000).into());
+fn the_request_to_paste_names_the_real_port_and_what_else_it_needs() {
+    let plain = Serving::default();
+    assert!(
+        curl(([127, 0, 0, 1], 8000).into(), &plain).starts_with("curl -s localhost:8000/rank -H ")
+    );
+    assert!(curl(([0, 0, 0, 0], 9).into(), &plain).starts_with("curl -s 0.0.0.0:9/rank -H "));
+    let body = curl(([127, 0, 0, 1], 8000).into(), &plain);
     let json = body.split('\'').nth(3).unwrap();
     serde_json::from_str::<serde_json::Value>(json).unwrap();
+
+    let guarded: Serving = serde_json::from_value(serde_json::json!({
+        "tokenSecretRef": {"name": "clients"}, "tlsSecretRef": {"name": "cert"},
+    }))
+    .unwrap();
+    let line = curl(([127, 0, 0, 1], 8000).into(), &guarded);
+    assert!(line.starts_with("curl -s https://localhost:8000/rank -H "));
+    assert!(
+        line.contains(r#" -H "authorization: Bearer $TOKEN" -d "#),
+        "{line}"
+    );
+    let address = ([127, 0, 0, 1], 8000).into();
+    assert_eq!(url(address, &guarded), "https://127.0.0.1:8000");
+    assert_eq!(url(address, &plain), "http://127.0.0.1:8000");
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub use model::{Golden, GoldenRow, Model, read_model};
 /// Longest manifest that is read.
 pub const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 /// Longest file of an artifact.
-pub const MAX_FILE_BYTES: u64 = 2 << 30;
+pub const MAX_FILE_BYTES: u64 = 16 << 30;
 /// Most files of an artifact.
 pub const MAX_FILES: usize = 64;
 

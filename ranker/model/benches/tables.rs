@@ -205,9 +205,9 @@ fn item(index: usize, draw: &mut Draw) -> ItemRow {
             category: Some(format!("{}/{}", word(category % 40), word(category))),
             price: Some(1.0 + draw.rank(50_000) as f64 / 100.0),
             rating: Some(draw.below(50) as f64 / 10.0),
-            rating_count: Some(draw.rank(10_000) as f64),
             stock: Some(draw.rank(500) as f64),
             added_time: Some(NOW - 86_400 * draw.below(2000) as i64),
+            ..ItemFields::default()
         },
         history: ItemHistory {
             short: counters(draw),

@@ -7,6 +7,7 @@
 //! one [`job`]; [`folder`] keeps what is made on the way for who works stage by stage.
 
 pub mod boosting;
+pub mod check;
 pub mod data;
 pub mod error;
 pub mod evaluate;

@@ -7,8 +7,9 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use searchop_contract::{FailureReason, JudgmentFormat, TrainingReport};
+use searchop_contract::{CheckOutcome, FailureReason, JudgmentFormat, TrainingReport};
 use searchop_trainer::{
+    check,
     data::judgments,
     error::TrainError,
     evaluate::Figures,
@@ -36,6 +37,8 @@ const EXIT_CODES: &str = "Exit status: 0 done, 2 bad job or command line, 3 bad 
 enum Command {
     /// Load, features, train, evaluate and publish, as the job says.
     Run(RunArgs),
+    /// Look at the data without training: a JSON line a check; exit status 3 where one fails.
+    Check(CheckArgs),
     /// Load the data and leave rows and tables in the work folder.
     Features(StageArgs),
     /// Train on the rows in the work folder.
@@ -61,6 +64,13 @@ struct RunArgs {
     /// Folder for intermediate files; without it, a temporary one.
     #[arg(long, value_name = "DIR")]
     work: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+struct CheckArgs {
+    /// The job as JSON; without it, the environment variable SEARCHOP_JOB.
+    #[arg(long, value_name = "FILE")]
+    job: Option<PathBuf>,
 }
 
 #[derive(clap::Args)]
@@ -102,6 +112,7 @@ fn main() -> ExitCode {
     searchop_model::store::install_tls_provider();
     let code = match Cli::parse().command {
         Command::Run(args) => run(args),
+        Command::Check(args) => check_data(&args),
         Command::Generate(args) => generate(&args),
         Command::Judgments(args) => convert(&args),
         Command::Features(args) => stage(&args, Stage::Features),
@@ -179,6 +190,32 @@ fn finish(path: Option<PathBuf>, report: &TrainingReport, code: u8) -> u8 {
                 code
             }
         }
+    }
+}
+
+fn check_data(args: &CheckArgs) -> u8 {
+    let found = job::read(args.job.as_deref()).and_then(|job| {
+        let (work, _guard) = work_folder(None)?;
+        check::check(&job, &work)
+    });
+    let failed = match &found {
+        Ok(checks) => {
+            for check in checks {
+                println!("{}", serde_json::to_string(check).expect("a check is JSON"));
+            }
+            checks
+                .iter()
+                .any(|check| check.outcome == CheckOutcome::Fail)
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            false
+        }
+    };
+    if failed {
+        searchop_contract::ExitCode::BadData.code()
+    } else {
+        termination::exit_code(&found)
     }
 }
 

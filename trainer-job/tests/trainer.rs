@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 mod trainer {
+    mod check;
     mod cli;
     mod data;
     mod debias;

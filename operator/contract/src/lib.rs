@@ -4,6 +4,7 @@
 //! [`TrainingReport`] and publishes artifacts described by a [`ModelManifest`] and a
 //! [`TablesManifest`], the ranker loads those. Serde types only: no client, no polars, no LightGBM.
 
+mod check;
 mod digest;
 mod exit;
 mod job;
@@ -13,6 +14,7 @@ pub mod names;
 mod report;
 mod rules;
 
+pub use check::{Check, CheckOutcome};
 pub use digest::{Digest, DigestError};
 pub use exit::{ExitCode, FailureReason};
 pub use job::{

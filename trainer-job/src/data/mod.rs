@@ -117,19 +117,11 @@ pub fn load(
         } => {
             let products = read_catalog(catalog, work_dir, progress)?;
             let raw = read_events(events, work_dir, progress)?;
-            let newest = raw
-                .log
-                .events
-                .iter()
-                .map(|event| day_of(event.time_ms))
-                .filter(|day| *day <= newest)
-                .max();
-            let last = newest.ok_or_else(|| nothing_before(&raw, job.as_of_time))?;
+            let window = newest_days(&raw, job.as_of_time, *window_days)?;
             let judgments = match judgments {
                 Some(source) => read_judgments(source, work_dir, progress)?,
                 None => Judgments::default(),
             };
-            let window = Window::ending(last, *window_days);
             Ok(Dataset {
                 judgments,
                 ..finish(products, raw, window, progress)?
@@ -138,10 +130,25 @@ pub fn load(
     }
 }
 
+/// The window that ends with the newest complete day of the events.
+pub(crate) fn newest_days(
+    raw: &RawEvents,
+    as_of: Timestamp,
+    days: u32,
+) -> Result<Window, TrainError> {
+    let complete = complete_day(as_of);
+    let there = raw.log.events.iter().map(|event| day_of(event.time_ms));
+    let last = there.filter(|day| *day <= complete).max();
+    Ok(Window::ending(
+        last.ok_or_else(|| nothing_before(raw, as_of))?,
+        days,
+    ))
+}
+
 /// Events as they were read, and where from.
-struct RawEvents {
+pub(crate) struct RawEvents {
     log: EventLog,
-    cleaning: Cleaning,
+    pub(crate) cleaning: Cleaning,
     /// For messages about the events as a whole.
     name: String,
 }
@@ -175,7 +182,7 @@ fn synthetic(
     )
 }
 
-fn read_catalog(
+pub(crate) fn read_catalog(
     source: &TableSource,
     work_dir: &Path,
     progress: &mut Progress<'_>,
@@ -188,7 +195,7 @@ fn read_catalog(
     )
 }
 
-fn read_events(
+pub(crate) fn read_events(
     source: &TableSource,
     work_dir: &Path,
     progress: &mut Progress<'_>,
@@ -215,7 +222,7 @@ fn read_events(
     })
 }
 
-fn read_judgments(
+pub(crate) fn read_judgments(
     source: &JudgmentSource,
     work_dir: &Path,
     progress: &mut Progress<'_>,
@@ -235,7 +242,7 @@ fn reading(file: &SourceFile) -> Step<'_> {
 }
 
 /// Cleans, refuses what nothing can be learned from, and lays the columns out.
-fn finish(
+pub(crate) fn finish(
     products: Vec<Product>,
     raw: RawEvents,
     window: Window,

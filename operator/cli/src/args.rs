@@ -1,9 +1,13 @@
 //! The command line.
 
+mod import;
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use searchop_contract::names::RANK_PORT;
+
+pub use import::{Import, ImportFiles, ImportShop};
 
 /// Train, judge and serve search ranking models.
 #[derive(Debug, Parser)]
@@ -26,7 +30,7 @@ Exit codes:
   0    done
   1    failed
   2    the command line is wrong
-  3    refused: the manifest is not valid, or the gate said no
+  3    refused: manifest or data are not valid, or the gate said no
   4    timed out while waiting
   5    not found: nothing runs, or nothing is there
   130  interrupted";
@@ -41,8 +45,19 @@ pub enum Command {
     #[command(subcommand)]
     Schedule(Schedule),
 
-    /// Check manifests like a cluster does, without one.
-    Validate(Files),
+    /// Check manifests like a cluster does, and the data they name, before anybody trains.
+    ///
+    /// Data are checked where they are here: made-up shops, pvc://CLAIM/PATH with volumes/CLAIM in the
+    /// folder, and s3:// with SEARCHOP_DATA_S3_… in the environment. Exit code 3 where a check fails.
+    #[command(after_help = VALIDATE)]
+    Validate(Validate),
+
+    /// Turn the click log of another tool into UBI events, which the trainer reads.
+    ///
+    /// Clicks, carts and purchases are joined to the list that showed the item, never to a later one.
+    /// What is left out is counted by its reason.
+    #[command(subcommand)]
+    Import(Import),
 
     /// Print the calls that make a search engine ask a ranker: `searchop connect opensearch … | sh`.
     Connect(Connect),
@@ -77,6 +92,29 @@ pub enum Local {
 
     /// Stop the running `up`; versions and state are kept.
     Down(Down),
+}
+
+const VALIDATE: &str = "\
+Example:
+  mkdir -p .searchop/volumes && ln -s /data/shop .searchop/volumes/shop-data
+  searchop validate -f model.yaml";
+
+#[derive(Debug, Args)]
+pub struct Validate {
+    #[command(flatten)]
+    pub files: Files,
+
+    #[command(flatten)]
+    pub folder: Folder,
+
+    /// The trainer program [default: beside this program, else on PATH; without one, data are not
+    /// checked].
+    #[arg(long, value_name = "FILE")]
+    pub trainer: Option<PathBuf>,
+
+    /// How the checks are printed.
+    #[arg(long, short, value_enum, default_value_t = Report::Table)]
+    pub output: Report,
 }
 
 #[derive(Debug, Subcommand)]
@@ -218,6 +256,12 @@ pub struct Down {
     /// How long to wait until it has stopped: 90s, 10m.
     #[arg(long, default_value = "60s", value_parser = duration)]
     pub timeout: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Report {
+    Table,
+    Json,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

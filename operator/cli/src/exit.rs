@@ -9,7 +9,7 @@ pub enum Exit {
     Failed = 1,
     /// clap ends with the same number.
     Usage = 2,
-    /// A manifest is not valid, or the gate said no.
+    /// Manifest or data are not valid, or the gate said no.
     Refused = 3,
     TimedOut = 4,
     NotFound = 5,

@@ -3,11 +3,13 @@
 mod args;
 mod connect;
 mod exit;
+mod import;
 mod local;
 mod manifest;
 mod schedule;
 mod schema;
 mod terminal;
+mod validate;
 
 use std::{io, process::ExitCode};
 
@@ -39,7 +41,8 @@ async fn run(cli: &Cli, log: Log) -> Exit {
                 error.exit()
             });
         }
-        Command::Validate(args) => return validate(args, log),
+        Command::Validate(args) => validate::validate(args, log),
+        Command::Import(args) => return import(args, log),
         Command::Connect(args) => {
             print!("{}", connect::script(args));
             Ok(Exit::Done)
@@ -59,24 +62,11 @@ async fn run(cli: &Cli, log: Log) -> Exit {
     })
 }
 
-fn validate(args: &args::Files, log: Log) -> Exit {
-    match manifest::read(&args.filename) {
-        Ok(found) => {
-            let model = found.model.metadata.name.unwrap_or_default();
-            log.info(
-                "Valid",
-                &format!(
-                    "RankingModel {model:?} with {} schedules",
-                    found.schedules.len()
-                ),
-            );
-            Exit::Done
-        }
-        Err(error) => {
-            print_error(log.paint(), &error);
-            error.exit()
-        }
-    }
+fn import(args: &args::Import, log: Log) -> Exit {
+    import::import(args, log).unwrap_or_else(|error| {
+        print_error(log.paint(), &error);
+        error.exit()
+    })
 }
 
 fn complete(shell: args::Shell) {

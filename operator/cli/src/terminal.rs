@@ -57,6 +57,7 @@ impl Paint {
 #[derive(Clone, Copy, Debug)]
 pub struct Log {
     paint: Paint,
+    results: Paint,
     quiet: bool,
 }
 
@@ -64,12 +65,18 @@ impl Log {
     pub fn new(no_color: bool, quiet: bool) -> Self {
         Self {
             paint: Paint::new(&std::io::stderr(), no_color),
+            results: Paint::new(&std::io::stdout(), no_color),
             quiet,
         }
     }
 
     pub fn paint(&self) -> Paint {
         self.paint
+    }
+
+    /// Colours for what goes to stdout.
+    pub fn results(&self) -> Paint {
+        self.results
     }
 
     /// A person looks on: progress bars make sense.

@@ -8,9 +8,13 @@
 
 #[path = "cli/client.rs"]
 mod client;
+#[path = "cli/import.rs"]
+mod import;
 #[path = "cli/manifests.rs"]
 mod manifests;
 #[path = "cli/shop.rs"]
 mod shop;
+#[path = "cli/validate.rs"]
+mod validate;
 #[path = "cli/whole_loop.rs"]
 mod whole_loop;

@@ -1,6 +1,7 @@
 //! Local mode: the second executor of the plan, with processes and folders.
 
 mod apply;
+mod check;
 mod child;
 mod figures;
 mod job;
@@ -18,6 +19,7 @@ mod up;
 mod verbs;
 mod watch;
 
+pub use check::data_checks;
 pub use up::up;
 pub use verbs::{down, retrain, status};
 
@@ -41,6 +43,8 @@ pub enum LocalError {
     Trainer(#[from] trainer::TrainerError),
     #[error(transparent)]
     Job(#[from] searchop_lifecycle::JobError),
+    #[error("check the data: the trainer ended with {0}")]
+    Check(String),
     #[error("print the model: {0}")]
     Print(String),
     #[error("listen for signals: {0}")]

@@ -21,10 +21,10 @@ const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/samples
 fn the_samples_are_valid() {
     let output = searchop(&["validate", "-f", SAMPLES]);
     assert_eq!(output.status.code(), Some(0));
+    let checks = String::from_utf8(output.stdout).unwrap();
     assert!(
-        stderr(&output).contains("RankingModel \"products\" with 1 schedules"),
-        "{}",
-        stderr(&output)
+        checks.contains("PASS     RankingModel \"products\" with 1 schedules"),
+        "{checks}"
     );
 }
 

@@ -101,6 +101,10 @@ bench-etl: setup-build ## Count 10 million events, beside Python polars and Duck
 	@$(BENCH)/venv/bin/python trainer-job/benches/etl/compare.py \
 		"$$(ls -t $(TRAINER_TARGET)/release/deps/etl-* | grep -v '\.d$$' | head -1)" $(BENCH) $(EVENTS)
 
+.PHONY: bench-forest
+bench-forest: setup-build ## Score forests, beside LightGBM
+	@$(call trainer,test) --quiet --bench forest
+
 .PHONY: bench-debias
 bench-debias: ## What positions are worth, found in worlds of which it is known
 	@$(call trainer,test) --test trainer debias -- --nocapture | grep '^figure'

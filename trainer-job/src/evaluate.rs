@@ -55,7 +55,7 @@ pub struct Overlap {
 impl<'a> Evaluation<'a> {
     pub fn new(rows: &'a Rows, contestants: &Contestants) -> Self {
         let lists: Vec<&RowList> = rows.of(Slice::Gate).collect();
-        let by = |forest: &Forest| score(rows, &lists, |index| forest.score(rows.row(index)));
+        let by = |forest: &Forest| rows.scores(forest, lists.iter().flat_map(|l| l.rows.clone()));
         let (candidate, served) = (by(contestants.candidate), contestants.served.map(by));
         Self {
             rows,

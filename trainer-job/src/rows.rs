@@ -6,6 +6,7 @@ use std::{collections::HashMap, ops::Range};
 use jiff::Timestamp;
 use searchop_model::{
     features::{AnalysedQuery, FeatureContext, RowInput, features},
+    forest::{Forest, Scratch},
     item::ItemFields,
     lexicon::Lexicon,
     tables::{ItemRow, QueryItemRow, TableRows},
@@ -82,6 +83,17 @@ impl Rows {
     pub fn row(&self, index: usize) -> &[f32] {
         let columns = features().len();
         &self.values[index * columns..(index + 1) * columns]
+    }
+
+    /// What a forest makes of some rows, in their order.
+    pub fn scores(&self, forest: &Forest, rows: impl Iterator<Item = usize>) -> Vec<f64> {
+        let mut values = Vec::new();
+        for index in rows {
+            values.extend_from_slice(self.row(index));
+        }
+        let mut scores = vec![0.0; values.len() / features().len()];
+        forest.score_rows(&values, &mut Scratch::default(), &mut scores);
+        scores
     }
 
     pub fn of(&self, slice: Slice) -> impl Iterator<Item = &RowList> {

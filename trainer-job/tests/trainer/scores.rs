@@ -3,7 +3,7 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use searchop_contract::BoostingParameters;
-use searchop_model::forest::Forest;
+use searchop_model::forest::{Forest, Isa, Scratch};
 use searchop_trainer::boosting::{self, Groups, Settings, Trained};
 
 const COLUMNS: usize = 8;
@@ -82,7 +82,45 @@ fn lightgbm_and_the_forest_agree_bit_for_bit() {
     values.extend([f32::NEG_INFINITY; COLUMNS]);
     values.extend([-0.0; COLUMNS]);
     let expected = lightgbm_scores(&model.text, &values, COLUMNS);
-    for (row, expected) in values.chunks_exact(COLUMNS).zip(expected) {
+    for (row, expected) in values.chunks_exact(COLUMNS).zip(&expected) {
         assert_eq!(forest.score(row).to_bits(), expected.to_bits(), "{row:?}");
     }
+    for isa in Isa::available() {
+        let mut scores = vec![f64::NAN; expected.len()];
+        forest.score_rows_with(isa, &values, &mut Scratch::default(), &mut scores);
+        let rows = values.chunks_exact(COLUMNS);
+        for ((row, score), expected) in rows.zip(scores).zip(&expected) {
+            assert_eq!(score.to_bits(), expected.to_bits(), "{isa:?} {row:?}");
+        }
+    }
+}
+
+#[test]
+fn lightgbm_and_the_forest_explain_alike() {
+    let model = trained();
+    let forest = Forest::parse(model.text.as_bytes()).unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let values: Vec<f32> = (0..200 * COLUMNS)
+        .map(|index| value(&mut rng, index % COLUMNS))
+        .collect();
+    let columns = i32::try_from(COLUMNS).unwrap();
+    let expected = lightgbm3::Booster::from_string(&model.text)
+        .and_then(|model| model.predict_contrib(&values, columns, true))
+        .unwrap();
+    // LightGBM's last column is the mean score.
+    let expected = expected.chunks_exact(COLUMNS + 1);
+    let mut largest = 0.0_f64;
+    for (row, expected) in values.chunks_exact(COLUMNS).zip(expected) {
+        let parts = forest.explain(row).unwrap();
+        for (part, expected) in parts.features.iter().chain([&parts.expected]).zip(expected) {
+            assert!(
+                (part - expected).abs() < 1e-9,
+                "{part}, not {expected}: {row:?}"
+            );
+            largest = largest.max(part.abs());
+        }
+        let sum: f64 = parts.features.iter().sum::<f64>() + parts.expected;
+        assert!((sum - forest.score(row)).abs() < 1e-9, "{row:?}");
+    }
+    assert!(largest > 0.1, "{largest}");
 }

@@ -9,14 +9,17 @@ mod kernel;
 mod layout;
 mod parse;
 mod scorer;
+mod shap;
 mod walk;
 
 use layout::Layout;
 use scorer::Rows;
+use shap::Counts;
 
 pub use kernel::Isa;
 pub use parse::{ForestError, MAX_BYTES, MAX_FEATURES, MAX_LEAVES, MAX_TREES};
 pub use scorer::Scratch;
+pub use shap::{Contributions, ExplainError};
 
 /// LightGBM takes what lies within ±1e-35, rounded to f32, as zero.
 const ZERO: f64 = 1e-35f32 as f64;
@@ -38,6 +41,8 @@ struct Tree {
     leaves: Vec<f64>,
     /// The bitsets of all categorical splits.
     categories: Vec<u32>,
+    /// `None` where the text does not tell them all.
+    counts: Option<Counts>,
 }
 
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, fmt::Display, str::FromStr};
 
-use super::{Forest, Isa, Layout, Missing, Node, Split, Tree};
+use super::{Counts, Forest, Isa, Layout, Missing, Node, Split, Tree};
 
 /// Longest model text that is read.
 pub const MAX_BYTES: usize = 512 << 20;
@@ -10,6 +10,46 @@ pub const MAX_LEAVES: usize = 4_096;
 pub const MAX_FEATURES: usize = 4_096;
 /// Most 32-bit words in the categorical bitsets of one tree.
 const MAX_CATEGORY_WORDS: usize = 1 << 20;
+
+/// What LightGBM 4 writes before the trees. A key that is not known may change what scores mean.
+const HEADER_KEYS: [&str; 11] = [
+    "version",
+    "num_class",
+    "num_tree_per_iteration",
+    "label_index",
+    "max_feature_idx",
+    "objective",
+    "average_output",
+    "feature_names",
+    "monotone_constraints",
+    "feature_infos",
+    "tree_sizes",
+];
+/// The same for a tree.
+const TREE_KEYS: [&str; 22] = [
+    "num_leaves",
+    "num_cat",
+    "split_feature",
+    "split_gain",
+    "threshold",
+    "decision_type",
+    "left_child",
+    "right_child",
+    "leaf_value",
+    "leaf_weight",
+    "leaf_count",
+    "internal_value",
+    "internal_weight",
+    "internal_count",
+    "cat_boundaries",
+    "cat_threshold",
+    "is_linear",
+    "leaf_const",
+    "num_features",
+    "leaf_features",
+    "leaf_coeff",
+    "shrinkage",
+];
 
 const CATEGORICAL: u8 = 1;
 const DEFAULT_LEFT: u8 = 2;
@@ -85,7 +125,7 @@ impl Header {
         let (head, trees) = body
             .split_once("\n\n")
             .ok_or("ends before the first tree")?;
-        let lines = Lines::parse(head)?;
+        let lines = Lines::parse(head, &HEADER_KEYS)?;
         lines.expect("version", "v4")?;
         lines.expect("num_class", "1")?;
         lines.expect("num_tree_per_iteration", "1")?;
@@ -127,10 +167,13 @@ impl Header {
 struct Lines<'a>(BTreeMap<&'a str, &'a str>);
 
 impl<'a> Lines<'a> {
-    fn parse(text: &'a str) -> Detail<Self> {
+    fn parse(text: &'a str, known: &[&str]) -> Detail<Self> {
         let mut lines = BTreeMap::new();
         for line in text.split('\n').filter(|line| !line.is_empty()) {
             let (key, value) = line.split_once('=').unwrap_or((line, ""));
+            if !known.contains(&key) {
+                return Err(format!("key {:?} is not known", shown(key)));
+            }
             if lines.insert(key, value).is_some() {
                 return Err(format!("{} is there twice", shown(key)));
             }
@@ -166,8 +209,8 @@ fn parse_tree(block: &str, index: usize, features: usize) -> Detail<Tree> {
         let first = block.split('\n').next().unwrap_or_default();
         format!("expected \"Tree={index}\", found {:?}", shown(first))
     })?;
-    let lines = Lines::parse(body)?;
-    if lines.get("is_linear").is_ok_and(|linear| linear != "0") {
+    let lines = Lines::parse(body, &TREE_KEYS)?;
+    if lines.get("is_linear")? != "0" {
         return Err("is a linear tree, which is not supported".to_owned());
     }
     let leaves: usize = number("num_leaves", lines.get("num_leaves")?)?;
@@ -182,19 +225,13 @@ fn parse_tree(block: &str, index: usize, features: usize) -> Detail<Tree> {
         list("leaf_value", lines.get("leaf_value")?, leaves)?,
     )?;
     let categories = Categories::parse(&lines)?;
-    if leaves == 1 {
-        return Ok(Tree {
-            nodes: Vec::new(),
-            leaves: values,
-            categories: Vec::new(),
-        });
-    }
     let nodes = parse_nodes(&lines, leaves - 1, features, &categories)?;
     check_shape(&nodes)?;
     Ok(Tree {
         nodes,
         leaves: values,
         categories: categories.words,
+        counts: parse_counts(&lines, leaves)?,
     })
 }
 
@@ -295,6 +332,25 @@ fn parse_nodes(
     (0..count).map(node).collect()
 }
 
+/// Scores do not need them, explanations do.
+fn parse_counts(lines: &Lines, leaves: usize) -> Detail<Option<Counts>> {
+    if leaves == 1 {
+        let (nodes, leaves) = (Vec::new(), Vec::new());
+        return Ok(Some(Counts { nodes, leaves }));
+    }
+    if !lines.has("leaf_count") || !lines.has("internal_count") {
+        return Ok(None);
+    }
+    let counts = |key: &str, length| -> Detail<Vec<f64>> {
+        let counts: Vec<u32> = list(key, lines.get(key)?, length)?;
+        Ok(counts.into_iter().map(f64::from).collect())
+    };
+    let nodes = counts("internal_count", leaves - 1)?;
+    let leaves = counts("leaf_count", leaves)?;
+    let known = nodes.iter().chain(&leaves).all(|&count| count > 0.0);
+    Ok(known.then_some(Counts { nodes, leaves }))
+}
+
 /// Children are nodes `0..count` or, as complements, leaves: `-1` is the first of `count + 1`.
 fn children(key: &str, lines: &Lines, count: usize) -> Detail<Vec<i32>> {
     let children: Vec<i32> = list(key, lines.get(key)?, count)?;
@@ -333,7 +389,7 @@ fn check_shape(nodes: &[Node]) -> Detail<()> {
     }
     // With one parent each, what the walk from the root misses is a cycle of its own.
     let mut reached = vec![false; nodes.len()];
-    let mut open = vec![0i32];
+    let mut open = if nodes.is_empty() { vec![] } else { vec![0] };
     while let Some(next) = open.pop() {
         if next >= 0 {
             reached[next as usize] = true;
@@ -357,7 +413,11 @@ fn list<T: FromStr>(key: &str, text: &str, count: usize) -> Detail<Vec<T>> {
     if found != count {
         return Err(format!("{key} has {found} values, expected {count}"));
     }
-    let value = |(index, word): (usize, &str)| number(&format!("{key}[{index}]"), word);
+    let value = |(index, word): (usize, &str)| {
+        // The place is written out only where it is needed: there are millions of values.
+        word.parse()
+            .or_else(|_| number(&format!("{key}[{index}]"), word))
+    };
     text.split_ascii_whitespace()
         .enumerate()
         .map(value)

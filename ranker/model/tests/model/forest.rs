@@ -265,6 +265,12 @@ fn trees_that_cannot_be_walked_are_refused() {
             "is_linear=1",
             "is a linear tree, which is not supported",
         ),
+        ("is_linear=0\n", "", "is_linear is missing"),
+        (
+            "is_linear=0",
+            "is_linear=0\nleaf_bias=1",
+            "key \"leaf_bias\" is not known",
+        ),
         ("num_cat=0\n", "", "num_cat is missing"),
         ("num_cat=0", "num_cat=1", "cat_boundaries is missing"),
     ];
@@ -379,7 +385,11 @@ fn texts_that_are_not_whole_models_are_refused() {
             "",
             "model text: feature_names is missing",
         ),
-        ("tree_sizes=", "other=", "model text: tree_sizes is missing"),
+        (
+            "label_index=0",
+            "label_place=0",
+            "model text: key \"label_place\" is not known",
+        ),
         (
             "Tree=1",
             "Tree=2",
@@ -417,6 +427,10 @@ fn texts_that_are_not_whole_models_are_refused() {
     assert_eq!(
         message(good.replace(sizes, one).as_bytes()),
         "model text: \"end of trees\" is not where tree_sizes puts it, after 1 trees"
+    );
+    assert_eq!(
+        message(good.replace(sizes, "").as_bytes()),
+        "model text: tree_sizes is missing"
     );
     let huge = good.replace(sizes, "tree_sizes=1 18446744073709551615");
     assert!(message(huge.as_bytes()).starts_with("tree 0: expected \"Tree=0\""));

@@ -109,6 +109,17 @@ bench-forest: setup-build ## Score forests, beside LightGBM
 bench-debias: ## What positions are worth, found in worlds of which it is known
 	@$(call trainer,test) --test trainer debias -- --nocapture | grep '^figure'
 
+BASELINES := benches/baselines
+BENCH_VENV = $(BENCH)/venv-$(shell sha256sum $(BASELINES)/requirements.txt | cut -c1-12)
+.PHONY: bench-rank bench-overload bench-venv
+bench-venv:
+	@[ -f $(BENCH_VENV)/complete ] || { python3 -m venv $(BENCH_VENV) \
+		&& $(BENCH_VENV)/bin/pip install --quiet --requirement $(BASELINES)/requirements.txt && touch $(BENCH_VENV)/complete; }
+bench-rank: build bench-venv ## Measure a ranking beside services in Python (ESCI=DIR for real queries)
+	@searchop-bench rank --cache $(BENCH)/rank --baselines $(BASELINES) --python $(BENCH_VENV)/bin/python $(if $(ESCI),--esci $(ESCI))
+bench-overload: build ## Measure overload, slow clients, drain and limits
+	@searchop-bench overload --cache $(BENCH)/rank
+
 IMAGES := operator trainer ranker probe
 image-operator = $(WORKSPACE_TARGET)/release/searchop-operator
 image-ranker   = $(WORKSPACE_TARGET)/release/searchop-ranker

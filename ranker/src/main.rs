@@ -32,9 +32,10 @@ fn main() -> ExitCode {
             Code::BadConfig.code(),
         );
     }
-    let workers = settings.workers();
+    // Rankings run on the runtime's threads; one more reads and refuses while all of them rank.
+    let threads = settings.workers() + 1;
     let runtime = runtime::Builder::new_multi_thread()
-        .worker_threads(workers)
+        .worker_threads(threads)
         .enable_all()
         .build();
     let runtime = match runtime {

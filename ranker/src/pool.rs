@@ -1,14 +1,17 @@
-use std::sync::Arc;
+use std::panic::{self, AssertUnwindSafe};
 
 use prometheus::{IntCounter, IntGauge};
-use tokio::{sync::Semaphore, task};
+use tokio::sync::Semaphore;
 
-/// Runs CPU work on as many threads as there are workers. A short queue takes up bursts; what does
-/// not fit is refused at once, because an answer that waited long is worth less than a quick refusal
+/// Bounds the CPU work that is done at the same time. A short queue takes up bursts; what does not
+/// fit is refused at once, because an answer that waited long is worth less than a quick refusal
 /// that another replica can make good.
+///
+/// Work runs on the runtime's own threads, so the runtime needs one more than there are workers:
+/// while all of them rank, one is left to read requests, to refuse them and to answer probes.
 pub struct Pool {
-    workers: Arc<Semaphore>,
-    places: Arc<Semaphore>,
+    workers: Semaphore,
+    places: Semaphore,
     queued: IntGauge,
     shed: IntCounter,
 }
@@ -30,33 +33,26 @@ impl Pool {
     pub fn new(workers: usize, queued: IntGauge, shed: IntCounter) -> Self {
         let workers = workers.clamp(1, Semaphore::MAX_PERMITS / (1 + QUEUE_PER_WORKER));
         Self {
-            workers: Arc::new(Semaphore::new(workers)),
-            places: Arc::new(Semaphore::new(workers * (1 + QUEUE_PER_WORKER))),
+            workers: Semaphore::new(workers),
+            places: Semaphore::new(workers * (1 + QUEUE_PER_WORKER)),
             queued,
             shed,
         }
     }
 
-    /// Runs `work` when a worker is free. Work that has begun is finished even if the caller goes
-    /// away, and holds its worker as long.
-    pub async fn run<T, F>(&self, work: F) -> Result<T, Refused>
-    where
-        T: Send + 'static,
-        F: FnOnce() -> T + Send + 'static,
-    {
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+    /// Runs `work` when a worker is free, on the thread that polls: handing it to another one and
+    /// back costs more than a small ranking. Work that has begun is finished even if the caller
+    /// goes away.
+    pub async fn run<T>(&self, work: impl FnOnce() -> T) -> Result<T, Refused> {
+        let Ok(_place) = self.places.try_acquire() else {
             self.shed.inc();
             return Err(Refused::Full);
         };
         let waiting = Waiting::begin(&self.queued);
-        let worker = Arc::clone(&self.workers).acquire_owned().await;
+        let worker = self.workers.acquire().await;
         drop(waiting);
-        let worker = worker.map_err(|_| Refused::Failed)?;
-        let job = task::spawn_blocking(move || {
-            let _held = (place, worker);
-            work()
-        });
-        job.await.map_err(|_| Refused::Failed)
+        let _worker = worker.map_err(|_| Refused::Failed)?;
+        panic::catch_unwind(AssertUnwindSafe(work)).map_err(|_| Refused::Failed)
     }
 }
 
@@ -77,7 +73,10 @@ impl Drop for Waiting<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::mpsc, time::Duration};
+    use std::{
+        sync::{Arc, mpsc},
+        time::Duration,
+    };
 
     use super::*;
 

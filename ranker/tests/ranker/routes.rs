@@ -138,16 +138,19 @@ async fn bodies_that_fill_the_memory_set_aside_for_them_are_refused_at_once() {
     assert_eq!(rank(&router, RANK).await.status, StatusCode::OK);
 }
 
-#[tokio::test]
+/// As the program does it: one thread more than the ranker has workers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_queue_answers_at_once_and_a_long_wait_ends() {
     let (_artifacts, ranker) = loaded_with(Duration::from_secs(2));
     let router = app(Arc::clone(&ranker));
     let (open, gate) = mpsc::channel::<()>();
+    let (begin, begun) = mpsc::channel::<()>();
     let busy = tokio::spawn({
         let ranker = Arc::clone(&ranker);
-        async move { ranker.pool.run(move || gate.recv().is_ok()).await }
+        let work = move || begin.send(()).is_ok() && gate.recv().is_ok();
+        async move { ranker.pool.run(work).await }
     });
-    tokio::task::yield_now().await;
+    begun.recv().unwrap();
 
     let waiting: Vec<_> = (0..16)
         .map(|_| {

@@ -258,7 +258,7 @@ pub fn rank_examples() -> Value {
     json!({
         "ids": {
             "summary": "Ids of the catalogue",
-            "value": {"query": "running shoes", "products": ["p1", "p2", "p3"], "top_k": 2},
+            "value": {"query": "running shoes", "products": ["p40001", "p40002", "p40003"], "top_k": 2},
         },
         "documents": {
             "summary": "Whole documents",
@@ -271,7 +271,7 @@ pub fn rank_examples() -> Value {
             "summary": "Columns",
             "value": {
                 "query": "running shoes",
-                "ids": ["p1", "p2"],
+                "ids": ["p40001", "p40002"],
                 "columns": {"price": [99.99, 39.0], "rating": [4.1, null]},
             },
         },
@@ -286,13 +286,13 @@ pub fn rerank_examples() -> Value {
             "value": {
                 "model": "products",
                 "query": "running shoes",
-                "documents": ["p1", {"id": "p2", "title": "Nike Running Shoes", "price": "99.99"}],
+                "documents": ["p40001", {"id": "p40002", "title": "Nike Running Shoes", "price": "99.99"}],
                 "top_n": 2,
             },
         },
         "texts": {
             "summary": "text-embeddings-inference",
-            "value": {"query": "running shoes", "texts": ["p1", "p2"], "raw_scores": false},
+            "value": {"query": "running shoes", "texts": ["p40001", "p40002"], "raw_scores": false},
         },
     })
 }

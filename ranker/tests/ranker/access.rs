@@ -113,16 +113,15 @@ fn files_that_are_wrong_from_the_start_end_the_program() {
     let files = Files(dir.path());
     files.certify();
     fs::write(files.token(), "\n").unwrap();
-    let log = |options: &[&str]| {
+    let refused = |options: &[&str], why: &str| {
         let mut process = Start::new(&artifacts, options).start();
         assert_eq!(process.wait().code(), Some(2));
-        process.log()
+        process.wait_for(why, |process| process.log().contains(why));
     };
     let options = files.options();
-    assert!(log(&[&options[0]]).contains("holds no token"));
+    refused(&[&options[0]], "holds no token");
     fs::write(files.key(), "not a key").unwrap();
-    let refused = log(&[&options[1], &options[2]]);
-    assert!(refused.contains("tls.key"), "{refused}");
+    refused(&[&options[1], &options[2]], "tls.key: ");
 }
 
 /// The files of a Secret.

@@ -33,7 +33,15 @@ async fn deleted_children_come_back_and_a_deleted_model_leaves_nothing() {
     );
     apply_ok(&namespace.name, &manifest);
     await_condition(namespace, "products", ("Ready", "True"), SOON).await;
+    kubectl_ok(&[
+        "scale",
+        "deployment/products-rank",
+        "--replicas=3",
+        "-n",
+        &namespace.name,
+    ]);
     comes_back::<Deployment>(&scene).await;
+    replicas_become(&namespace.api(), 3).await;
     comes_back::<Service>(&scene).await;
     comes_back::<HorizontalPodAutoscaler>(&scene).await;
     comes_back::<PodDisruptionBudget>(&scene).await;

@@ -1,8 +1,15 @@
 //! From a spec to a verdict: what trains, what only judges, and what the user is told.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::{apps::v1::Deployment, batch::v1::Job};
+use kube::api::DeleteParams;
 use searchop_api::Outcome;
 use searchop_contract::ExitCode;
 use searchop_e2e::{
@@ -211,6 +218,41 @@ async fn a_spec_changed_during_a_run_supersedes_it() {
         .collect();
     assert_eq!(outcomes, [(2, Outcome::Promoted), (1, Outcome::Superseded)]);
     scene.namespace.delete().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_live_job_that_is_deleted_runs_again_as_the_same_version() {
+    let held = Arc::new(AtomicBool::new(true));
+    let driver_holds = held.clone();
+    let scene = Scene::with("joblost", move |job| match driver_holds.load(Relaxed) {
+        true => End::StillRunning,
+        false => End::Report(Box::new(report(job, "v1", 0.7, 0.1))),
+    })
+    .await;
+    let namespace = &scene.namespace;
+    apply_ok(&namespace.name, &small_model("products"));
+    let first = trainer_job(namespace, None).await;
+    namespace
+        .api::<Job>()
+        .delete("products-train-v1", &DeleteParams::background())
+        .await
+        .unwrap();
+    trainer_job(namespace, Some(first)).await;
+    held.store(false, Relaxed);
+    let (outcome, status) = await_outcome(namespace, "products", 1, SOON).await;
+    assert_eq!((outcome, status.history.len()), (Outcome::Promoted, 1));
+    scene.namespace.delete().await;
+}
+
+/// UID of the first version's Job, once there is another than `before`.
+async fn trainer_job(namespace: &TestNamespace, before: Option<String>) -> String {
+    eventually("the trainer's Job is there", SOON, || async {
+        let job = namespace.api::<Job>().get("products-train-v1").await;
+        let uid = job.map_err(|error| error.to_string())?.metadata.uid;
+        uid.filter(|uid| Some(uid) != before.as_ref())
+            .ok_or_else(|| "not yet".to_owned())
+    })
+    .await
 }
 
 fn gate(rule: serde_json::Value) -> serde_json::Value {

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
 use searchop_e2e::{
-    kubectl::apply_ok,
+    kubectl::{apply_ok, kubectl_ok},
     models::{await_condition, merged, small_model},
     namespace::TestNamespace,
     pods::{self, container_security, pod_security},
@@ -11,7 +11,11 @@ use searchop_e2e::{
 };
 use serde_json::{Value, json};
 
-use crate::{MINUTES, install_operator};
+use crate::{
+    MINUTES,
+    bad_input::{End, stalls},
+    install_operator,
+};
 
 /// An S3 server with one bucket, which a shop's files make: the server knows no empty folder.
 fn server(name: &str, bucket: &str) -> Value {
@@ -98,7 +102,7 @@ async fn data_and_versions_on_s3_work_and_rankers_never_see_the_click_logs_key()
         apply_ok(&namespace.name, &secret(name, server));
     }
     await_running(&namespace, &["s3-data", "s3-models"]).await;
-    let patch = json!({"spec": {
+    let spec = json!({
         "data": {"synthetic": null, "sources": {
             "catalog": {"uri": "s3://shop-data/catalog.parquet"},
             "events": {"uri": "s3://shop-data/events*.parquet", "windowDays": 30},
@@ -108,7 +112,9 @@ async fn data_and_versions_on_s3_work_and_rankers_never_see_the_click_logs_key()
             "uri": "s3://models/shop",
             "credentialsSecretRef": {"name": "models-writer"}, "readerSecretRef": {"name": "models-reader"}
         }
-    }});
+    });
+    is_refused_with_another_key(&namespace, &spec).await;
+    let patch = json!({"spec": spec});
     apply_ok(&namespace.name, &merged(small_model("products"), &patch));
     let model = await_condition(&namespace, "products", ("Ready", "True"), MINUTES).await;
     let digest = model.status.unwrap().served.unwrap().digest;
@@ -128,6 +134,23 @@ async fn data_and_versions_on_s3_work_and_rankers_never_see_the_click_logs_key()
         );
     }
     namespace.delete().await;
+}
+
+/// The same model with a key that the server does not know: one try, and the model goes again.
+async fn is_refused_with_another_key(namespace: &TestNamespace, spec: &Value) {
+    let key = json!({"stringData": {"SEARCHOP_S3_SECRET_ACCESS_KEY": "another"}});
+    apply_ok(
+        &namespace.name,
+        &merged(secret("stranger", "s3-data"), &key),
+    );
+    let stranger = json!({"data": {"sources": {"credentialsSecretRef": {"name": "stranger"}}}});
+    let end = End {
+        reason: "StorageRefused",
+        words: &["s3://shop-data", "catalog.parquet"],
+        tries: 1,
+    };
+    stalls(namespace, merged(spec.clone(), &stranger), end).await;
+    kubectl_ok(&["delete", "rankingmodel/products", "-n", &namespace.name]);
 }
 
 async fn await_running(namespace: &TestNamespace, names: &[&str]) {

@@ -31,19 +31,39 @@ pub struct Seen {
     pub digests: BTreeMap<String, u64>,
 }
 
-/// Asks `authority` (`host:port`) for this long, with so many clients of each kind, each pausing
-/// between two requests.
-pub async fn run(authority: &str, clients: usize, pause: Duration, length: Duration) -> Seen {
+/// How long to wait for the versions that a load is to see.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// How to ask.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// So many that keep their connection, and as many that do not.
+    pub clients: usize,
+    /// Of each client, between two requests.
+    pub pause: Duration,
+    /// How long, counted from when so many versions have answered.
+    pub length: Duration,
+    pub versions: usize,
+}
+
+/// Asks `authority` (`host:port`).
+pub async fn run(authority: &str, load: Load) -> Seen {
     let seen = Arc::<Mutex<Seen>>::default();
-    let end = Instant::now() + length;
-    let tasks = (0..clients * 2).map(|n| {
-        let (seen, authority) = (seen.clone(), authority.to_owned());
+    let end = Arc::new(Mutex::new(Instant::now() + PATIENCE));
+    let tasks = (0..load.clients * 2).map(|n| {
+        let (seen, end, authority) = (seen.clone(), end.clone(), authority.to_owned());
         tokio::spawn(async move {
             let kept = client();
-            while Instant::now() < end {
+            let mut counted = false;
+            while Instant::now() < *end.lock().unwrap() {
                 let http = if n % 2 == 0 { kept.clone() } else { client() };
                 note(&seen, post(&http, &authority, REQUEST).await);
-                tokio::time::sleep(pause).await;
+                if !counted && seen.lock().unwrap().digests.len() >= load.versions {
+                    counted = true;
+                    let mut end = end.lock().unwrap();
+                    *end = (*end).min(Instant::now() + load.length);
+                }
+                tokio::time::sleep(load.pause).await;
             }
         })
     });

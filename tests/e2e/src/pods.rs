@@ -9,7 +9,11 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use crate::{load::Seen, namespace::TestNamespace, wait::eventually};
+use crate::{
+    load::{Load, Seen},
+    namespace::TestNamespace,
+    wait::eventually,
+};
 
 /// Image with the probe (`SEARCHOP_PROBE_IMAGE`).
 pub fn probe_image() -> String {
@@ -82,16 +86,17 @@ pub async fn finish(namespace: &TestNamespace, name: &str, limit: Duration) -> S
     message
 }
 
-/// Starts `clients` pairs of clients on a Service for so many seconds.
-pub async fn start_load(
-    namespace: &TestNamespace,
-    name: &str,
-    service: &str,
-    (clients, pause_ms, seconds): (u32, u32, u32),
-) {
-    let authority = format!("{service}:8080");
-    let numbers = [clients, pause_ms, seconds].map(|number| number.to_string());
-    let arguments = ["load", &authority, &numbers[0], &numbers[1], &numbers[2]];
+/// Starts clients that ask a Service.
+pub async fn start_load(namespace: &TestNamespace, name: &str, service: &str, load: Load) {
+    let arguments = [
+        "load".to_owned(),
+        format!("{service}:8080"),
+        load.clients.to_string(),
+        load.pause.as_millis().to_string(),
+        load.length.as_secs().to_string(),
+        load.versions.to_string(),
+    ];
+    let arguments = arguments.each_ref().map(String::as_str);
     create(namespace, probe(name, &arguments, None)).await;
 }
 

@@ -2,10 +2,9 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use searchop_e2e::load;
+use searchop_e2e::load::{self, Load};
 
-const USAGE: &str =
-    "usage: searchop-probe load HOST:PORT CLIENTS PAUSE_MS SECONDS | searchop-probe alter FILE";
+const USAGE: &str = "usage: searchop-probe load HOST:PORT CLIENTS PAUSE_MS SECONDS VERSIONS | searchop-probe alter FILE";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -30,16 +29,14 @@ async fn run(words: &[&str]) -> Result<String, String> {
             .map_err(|error| format!("{text:?}: {error}\n{USAGE}"))
     };
     match words {
-        ["load", authority, clients, pause, seconds] => {
-            let clients = usize::try_from(number(clients)?).map_err(|error| error.to_string())?;
-            let pause = Duration::from_millis(number(pause)?);
-            let seen = load::run(
-                authority,
-                clients,
-                pause,
-                Duration::from_secs(number(seconds)?),
-            )
-            .await;
+        ["load", authority, clients, pause, seconds, versions] => {
+            let load = Load {
+                clients: number(clients)? as usize,
+                pause: Duration::from_millis(number(pause)?),
+                length: Duration::from_secs(number(seconds)?),
+                versions: number(versions)? as usize,
+            };
+            let seen = load::run(authority, load).await;
             serde_json::to_string(&seen).map_err(|error| error.to_string())
         }
         ["alter", file] => {

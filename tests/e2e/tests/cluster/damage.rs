@@ -9,6 +9,7 @@ use kube::{
 };
 use searchop_e2e::{
     kubectl::apply_ok,
+    load::Load,
     models::{await_condition, merged, small_model},
     namespace::TestNamespace,
     pods, volumes,
@@ -66,7 +67,18 @@ async fn a_pod_that_finds_an_altered_model_never_gets_ready() {
     })
     .await;
     assert!(words.contains("model.bst"), "{words}");
-    pods::start_load(&namespace, "ask", "products-rank", (1, 20, 5)).await;
+    pods::start_load(
+        &namespace,
+        "ask",
+        "products-rank",
+        Load {
+            clients: 1,
+            pause: Duration::from_millis(20),
+            length: Duration::from_secs(5),
+            versions: 1,
+        },
+    )
+    .await;
     let seen = pods::seen(&namespace, "ask", MINUTES).await;
     assert!(seen.failures.is_empty(), "{seen:?}");
     assert_eq!(seen.digests.keys().collect::<Vec<_>>(), [&digest]);

@@ -1,5 +1,7 @@
 //! The README's first five minutes.
 
+use std::time::Duration;
+
 use std::{
     process::Stdio,
     time::{Duration, Instant},
@@ -9,7 +11,7 @@ use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use searchop_e2e::{
     children::all_gone,
     kubectl::kubectl_ok,
-    load::{REQUEST, rank},
+    load::{Load, REQUEST, rank},
     models::get,
     namespace::TestNamespace,
     pods, volumes,
@@ -74,7 +76,18 @@ async fn the_samples_give_a_ranker_that_answers_and_leave_nothing_when_deleted()
 }
 
 async fn answers_from_a_pod(namespace: &TestNamespace, digest: &str) {
-    pods::start_load(namespace, "ask", "products-rank", (1, 20, 3)).await;
+    pods::start_load(
+        namespace,
+        "ask",
+        "products-rank",
+        Load {
+            clients: 1,
+            pause: Duration::from_millis(20),
+            length: Duration::from_secs(3),
+            versions: 1,
+        },
+    )
+    .await;
     let seen = pods::seen(namespace, "ask", MINUTES).await;
     assert!(seen.failures.is_empty() && seen.answered > 10, "{seen:?}");
     assert_eq!(seen.digests.keys().collect::<Vec<_>>(), [digest]);

@@ -1,8 +1,11 @@
 //! A changed spec under load: no request fails, each answer names the old or the new version.
 
+use std::time::Duration;
+
 use searchop_api::Outcome;
 use searchop_e2e::{
     kubectl::apply_ok,
+    load::Load,
     models::{await_condition, await_outcome, condition, get, merged, small_model},
     namespace::TestNamespace,
     pods, volumes,
@@ -23,7 +26,18 @@ async fn a_new_version_rolls_out_without_a_failed_request_and_a_refused_one_not_
     apply_ok(&namespace.name, &base);
     let model = await_condition(&namespace, "products", ("Ready", "True"), MINUTES).await;
     let old = model.status.unwrap().served.unwrap();
-    pods::start_load(&namespace, "load", "products-rank", (1, 5, 60)).await;
+    pods::start_load(
+        &namespace,
+        "load",
+        "products-rank",
+        Load {
+            clients: 1,
+            pause: Duration::from_millis(5),
+            length: Duration::from_secs(15),
+            versions: 2,
+        },
+    )
+    .await;
     let changed = merged(
         base.clone(),
         &json!({"spec": {"training": {"parameters": {"numLeaves": 15}}}}),

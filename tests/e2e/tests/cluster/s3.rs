@@ -1,9 +1,12 @@
 //! Data from S3, versions on S3, with credentials that do not reach further than they must.
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
 use searchop_e2e::{
     kubectl::{apply_ok, kubectl_ok},
+    load::Load,
     models::{await_condition, merged, small_model},
     namespace::TestNamespace,
     pods::{self, container_security, pod_security},
@@ -118,7 +121,18 @@ async fn data_and_versions_on_s3_work_and_rankers_never_see_the_click_logs_key()
     apply_ok(&namespace.name, &merged(small_model("products"), &patch));
     let model = await_condition(&namespace, "products", ("Ready", "True"), MINUTES).await;
     let digest = model.status.unwrap().served.unwrap().digest;
-    pods::start_load(&namespace, "ask", "products-rank", (1, 20, 3)).await;
+    pods::start_load(
+        &namespace,
+        "ask",
+        "products-rank",
+        Load {
+            clients: 1,
+            pause: Duration::from_millis(20),
+            length: Duration::from_secs(3),
+            versions: 1,
+        },
+    )
+    .await;
     let seen = pods::seen(&namespace, "ask", MINUTES).await;
     assert!(
         seen.failures.is_empty() && seen.digests.contains_key(&digest),

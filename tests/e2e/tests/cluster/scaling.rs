@@ -5,6 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::apps::v1::Deployment;
 use searchop_e2e::{
     kubectl::apply_ok,
+    load::Load,
     models::{await_condition, merged, small_model},
     namespace::TestNamespace,
     pods, volumes,
@@ -40,7 +41,18 @@ async fn load_scales_a_ranker_up_and_rest_scales_it_down() {
         Duration::from_secs(10),
     )
     .await;
-    pods::start_load(&namespace, "load", "products-rank", (4, 0, 75)).await;
+    pods::start_load(
+        &namespace,
+        "load",
+        "products-rank",
+        Load {
+            clients: 4,
+            pause: Duration::from_millis(0),
+            length: Duration::from_secs(75),
+            versions: 1,
+        },
+    )
+    .await;
     replicas(&namespace, "more pods under load", |n| n >= 2, MINUTES).await;
     let seen = pods::seen(&namespace, "load", MINUTES).await;
     println!(

@@ -1,7 +1,5 @@
 //! The README's first five minutes.
 
-use std::time::Duration;
-
 use std::{
     process::Stdio,
     time::{Duration, Instant},

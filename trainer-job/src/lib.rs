@@ -1,6 +1,6 @@
 //! Trains one model version: load → features → train → evaluate → publish.
 //!
-//! [`data`] and [`shop`] bring the catalogue and the click log; [`traffic`], [`stage_a`],
+//! [`data`] and [`shop`] bring the catalogue and the click log; [`traffic`], [`stage_a`], [`kept_counters`],
 //! [`history`], [`slices`], [`lists`] and [`rows`] make rows of them, which [`prepare`] puts
 //! together; [`propensity`] and [`position_bias`] tell what positions are worth; [`boosting`] trains; [`evaluate`] judges
 //! with [`metrics`] and [`statistics`]; [`publish`] seals and stores. [`mod@run`] does all of it for
@@ -14,6 +14,7 @@ pub mod evaluate;
 pub mod folder;
 pub mod history;
 pub mod job;
+pub mod kept_counters;
 pub mod lists;
 pub mod metrics;
 pub mod position_bias;

@@ -4,13 +4,14 @@ use std::{collections::HashSet, fs, path::Path};
 
 use jiff::Timestamp;
 use polars::prelude::PolarsError;
-use searchop_contract::{DataCounts, Digest, TrainingJob};
+use searchop_contract::{DataCounts, DataSource, Digest, TrainingJob};
 use searchop_model::{artifact::ArtifactError, tables::Tables};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     data::{Cleaning, Dataset, Window, date},
     error::TrainError,
+    kept_counters::{self, KeptCounters, NewDay},
     lists::{self, JudgmentCounts, List, ListCounts},
     position_bias::PositionBiasDecision,
     rows::{self, Catalog, Rows},
@@ -83,7 +84,12 @@ pub struct GoldenPair {
 }
 
 /// Computes rows and writes the sealed tables to `work`/[`TABLES_DIR`].
-pub fn prepare(job: &TrainingJob, dataset: &Dataset, work: &Path) -> Result<Prepared, TrainError> {
+pub fn prepare(
+    job: &TrainingJob,
+    dataset: &Dataset,
+    kept: &KeptCounters,
+    work: &Path,
+) -> Result<(Prepared, Vec<NewDay>), TrainError> {
     let catalog = Catalog::analyse(&dataset.products)?;
     let mut traffic = Traffic::read(dataset, catalog.analyzer()).map_err(broken)?;
     let oldest = lists::oldest_day(&traffic).ok_or_else(|| {
@@ -99,7 +105,14 @@ pub fn prepare(job: &TrainingJob, dataset: &Dataset, work: &Path) -> Result<Prep
     let position_bias =
         PositionBiasDecision::of(&traffic, job.position_bias, slices.trained_through())
             .map_err(broken)?;
-    let counts = DayCounts::count(&traffic).map_err(broken)?;
+    let mut new_days = Vec::new();
+    let text = catalog.analyzer().version();
+    let counts = DayCounts::resume(&mut traffic, kept, |tables, traffic| {
+        if matches!(job.data, DataSource::Sources { .. }) {
+            new_days.push(kept_counters::seal(tables, (traffic, text.clone()), work)?);
+        }
+        Ok(())
+    })?;
     let (rows, history) = rows::compute(&catalog, &traffic, &lists, (&counts, dataset.window));
     let tables = rows::tables(&catalog, &traffic, &history, (&job.model, dataset.through));
     let tables_digest = seal(tables, &work.join(TABLES_DIR))?;
@@ -126,11 +139,12 @@ pub fn prepare(job: &TrainingJob, dataset: &Dataset, work: &Path) -> Result<Prep
         keys: traffic.keys,
         items: traffic.items,
     };
-    Ok(Prepared {
+    let prepared = Prepared {
         rows,
         names,
         summary,
-    })
+    };
+    Ok((prepared, new_days))
 }
 
 fn broken(error: PolarsError) -> TrainError {

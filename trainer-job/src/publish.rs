@@ -59,14 +59,34 @@ impl Store {
             .block_on(self.store.fetch(kind, digest, work))?)
     }
 
+    /// Digests of all artifacts of a kind.
+    pub fn list(&self, kind: ArtifactKind) -> Result<Vec<Digest>, TrainError> {
+        Ok(self.runtime.block_on(self.store.list(kind))?)
+    }
+
+    /// Puts one sealed artifact in place.
+    pub fn publish_one(
+        &self,
+        kind: ArtifactKind,
+        dir: &Path,
+        digest: &Digest,
+    ) -> Result<(), TrainError> {
+        Ok(self
+            .runtime
+            .block_on(self.store.publish(dir, kind, digest))?)
+    }
+
+    pub fn delete(&self, kind: ArtifactKind, digest: &Digest) -> Result<(), TrainError> {
+        Ok(self.runtime.block_on(self.store.delete(kind, digest))?)
+    }
+
     /// Puts both sealed artifacts in place, tables first: a model is never there without them.
     pub fn publish(&self, work: &Path, published: &Published) -> Result<(), TrainError> {
         for (dir, kind, digest) in [
             (TABLES_DIR, ArtifactKind::Tables, &published.tables_digest),
             (MODEL_DIR, ArtifactKind::Model, &published.digest),
         ] {
-            self.runtime
-                .block_on(self.store.publish(&work.join(dir), kind, digest))?;
+            self.publish_one(kind, &work.join(dir), digest)?;
         }
         Ok(())
     }
@@ -83,9 +103,9 @@ impl Store {
         );
         let mut pruned = 0;
         for kind in [ArtifactKind::Model, ArtifactKind::Tables] {
-            for digest in self.runtime.block_on(self.store.list(kind))? {
+            for digest in self.list(kind)? {
                 if !keep.contains(&&digest) {
-                    self.runtime.block_on(self.store.delete(kind, &digest))?;
+                    self.delete(kind, &digest)?;
                     pruned += 1;
                 }
             }

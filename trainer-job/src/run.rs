@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use searchop_contract::{Measurement, Published, ReferenceModel, TrainingJob, TrainingReport};
+use searchop_contract::{
+    DataSource, Measurement, Published, ReferenceModel, TrainingJob, TrainingReport,
+};
 use searchop_model::{
     artifact::read_model, features::feature_names, forest::Forest, store::ArtifactKind,
 };
@@ -13,6 +15,7 @@ use crate::{
     data::{self, Cleaning, Dataset, Step},
     error::TrainError,
     evaluate::{Contestants, Evaluation, Figures, Overlap, Table},
+    kept_counters::KeptCounters,
     lists::{JudgmentCounts, ListCounts},
     position_bias::PositionBiasDecision,
     prepare::{self, Prepared, Span, Summary},
@@ -123,7 +126,15 @@ impl Bench<'_> {
         let dataset = self.load()?;
         let running = self.progress.begin(Stage::Features, None);
         running.at("counting events and computing rows");
-        let prepared = prepare::prepare(self.job, &dataset, self.work)?;
+        // A made-up shop is drawn anew, so nothing of it is kept.
+        let kept = match &self.job.data {
+            DataSource::Sources { .. } => {
+                KeptCounters::fetch(&self.store, dataset.window, self.work)?
+            }
+            DataSource::Synthetic(_) => KeptCounters::default(),
+        };
+        let (prepared, new_days) = prepare::prepare(self.job, &dataset, &kept, self.work)?;
+        kept.update(&self.store, &new_days)?;
         let summary = &prepared.summary;
         running.end(counts([
             ("rows", prepared.rows.candidates.len().into()),
@@ -131,6 +142,8 @@ impl Bench<'_> {
             ("holdoutLists", summary.data.holdout_lists.into()),
             ("listsWithoutAction", summary.lists.without_action.into()),
             ("unripeLists", summary.lists.unripe.into()),
+            ("daysReadFromCounters", kept.days().count().into()),
+            ("daysCounted", new_days.len().into()),
         ]));
         Ok(prepared)
     }

@@ -18,7 +18,7 @@ use std::{
 use polars::prelude::*;
 use searchop_model::counters::{Counters, POSITION_BUCKETS, Totals, position_bucket};
 
-use crate::traffic::Traffic;
+use crate::{error::TrainError, kept_counters::KeptCounters, traffic::Traffic};
 
 /// One aggregation: sums of [`COUNTERS`] over these keys, a table a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,33 +136,39 @@ impl DaySlice {
             .clone()
             .slice(self.offset, self.rows)
             .with_column(counted(col("position")).alias("position"));
-        let query_items = QUERY_ITEMS.count(today)?;
-        let items = ITEMS.sum(&query_items)?;
-        let tables = DayTables {
-            day: self.day,
-            totals: TOTALS.sum(&items)?,
-            query_items,
-            items,
-        };
-        tables.audit(self.rows)?;
+        let tables = DayTables::from_finest(self.day, QUERY_ITEMS.count(today)?)?;
+        tables.audit(self.rows.into())?;
         Ok(tables)
     }
 }
 
 impl DayTables {
+    /// All tables, from the finest.
+    pub fn from_finest(day: i32, query_items: DataFrame) -> PolarsResult<Self> {
+        let items = ITEMS.sum(&query_items)?;
+        Ok(Self {
+            day,
+            totals: TOTALS.sum(&items)?,
+            query_items,
+            items,
+        })
+    }
+
     /// Every event is in each table once, whatever went wrong.
-    fn audit(&self, events: IdxSize) -> PolarsResult<()> {
+    pub fn audit(&self, events: u64) -> PolarsResult<()> {
         for (spec, table) in self.tables() {
-            let mut counted = 0;
-            for counter in COUNTERS {
-                counted += u64::from(table.column(counter)?.u32()?.sum().unwrap_or(0));
-            }
+            let counted = sum(table)?;
             polars_ensure!(
-                counted == u64::from(events),
+                counted == events,
                 ComputeError: "{} counted {counted} of {events} events", spec.name
             );
         }
         Ok(())
+    }
+
+    /// How many were counted.
+    pub fn events(&self) -> PolarsResult<u64> {
+        sum(&self.totals)
     }
 
     /// Writes a file a table into `dir`; the same tables give the same bytes.
@@ -184,6 +190,14 @@ impl DayTables {
             (TOTALS, &self.totals),
         ]
     }
+}
+
+fn sum(table: &DataFrame) -> PolarsResult<u64> {
+    let mut counted = 0;
+    for counter in COUNTERS {
+        counted += u64::from(table.column(counter)?.u32()?.sum().unwrap_or(0));
+    }
+    Ok(counted)
 }
 
 impl AggSpec {
@@ -237,16 +251,37 @@ pub struct Day {
 
 impl DayCounts {
     pub fn count(traffic: &Traffic) -> PolarsResult<Self> {
-        let counted = Mutex::new(BTreeMap::new());
-        count_days(&frame(traffic)?, 1, |tables| {
-            let day = Day::read(&tables, traffic)?;
-            counted
-                .lock()
-                .expect("nobody panics with it")
-                .insert(tables.day, day);
-            Ok(())
-        })?;
-        let days = counted.into_inner().expect("nobody panics with it");
+        let counted = count_where(traffic, |_| true)?;
+        Self::read(counted.iter(), traffic)
+    }
+
+    /// Counts the days that were not counted before; `new` sees their tables.
+    pub fn resume(
+        traffic: &mut Traffic,
+        kept: &KeptCounters,
+        mut new: impl FnMut(&DayTables, &Traffic) -> Result<(), TrainError>,
+    ) -> Result<Self, TrainError> {
+        let failed =
+            |error: PolarsError| TrainError::data(format!("the events cannot be counted: {error}"));
+        let mut events: BTreeMap<i32, u64> = BTreeMap::new();
+        for event in &traffic.events {
+            *events.entry(event.day).or_default() += 1;
+        }
+        let has = |day: i32| kept.has(day, events.get(&day).copied().unwrap_or(0));
+        let mut all = count_where(traffic, |day| !has(day)).map_err(failed)?;
+        for tables in &all {
+            new(tables, traffic)?;
+        }
+        for day in kept.days().filter(|day| has(*day)) {
+            all.push(kept.read(day, traffic).map_err(failed)?);
+        }
+        Self::read(all.iter(), traffic).map_err(failed)
+    }
+
+    fn read<'t>(all: impl Iterator<Item = &'t DayTables>, traffic: &Traffic) -> PolarsResult<Self> {
+        let days = all
+            .map(|tables| Ok((tables.day, Day::read(tables, traffic)?)))
+            .collect::<PolarsResult<_>>()?;
         Ok(Self { days })
     }
 
@@ -254,6 +289,16 @@ impl DayCounts {
     pub fn day(&self, day: i32) -> Option<&Day> {
         self.days.get(&day)
     }
+}
+
+/// The tables of the wanted days, oldest first.
+fn count_where(traffic: &Traffic, wanted: impl Fn(i32) -> bool) -> PolarsResult<Vec<DayTables>> {
+    let counted = Mutex::new(Vec::new());
+    count_days(&frame(traffic, wanted)?, 1, |tables| {
+        counted.lock().expect("nobody panics with it").push(tables);
+        Ok(())
+    })?;
+    Ok(counted.into_inner().expect("nobody panics with it"))
 }
 
 impl Day {
@@ -282,10 +327,17 @@ impl Day {
 }
 
 /// A row an event, names as numbers; the log knows no surfaces.
-fn frame(traffic: &Traffic) -> PolarsResult<LazyFrame> {
-    let events = &traffic.events;
+fn frame(traffic: &Traffic, wanted: impl Fn(i32) -> bool) -> PolarsResult<LazyFrame> {
+    let events: Vec<&crate::traffic::Event> = traffic
+        .events
+        .iter()
+        .filter(|event| wanted(event.day))
+        .collect();
     let numbers = |name: &str, of: &dyn Fn(&crate::traffic::Event) -> u32| -> Column {
-        Column::new(name.into(), events.iter().map(of).collect::<Vec<u32>>())
+        Column::new(
+            name.into(),
+            events.iter().copied().map(of).collect::<Vec<u32>>(),
+        )
     };
     let actions: Vec<i8> = events.iter().map(|event| event.action as i8).collect();
     let days: Vec<i32> = events.iter().map(|event| event.day).collect();
@@ -307,9 +359,8 @@ pub fn by_position(traffic: &Traffic, until: i32) -> PolarsResult<DataFrame> {
         name: "positions",
         keys: &["query", "item", "position"],
     };
-    let events = frame(traffic)?
-        .filter(col("day").lt_eq(lit(until)))
-        .with_column(counted(col("position")).alias("position"));
+    let events =
+        frame(traffic, |day| day <= until)?.with_column(counted(col("position")).alias("position"));
     spec.count(events)?
         .sort(keys, SortMultipleOptions::default())
 }

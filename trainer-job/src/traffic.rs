@@ -86,6 +86,19 @@ impl Traffic {
         u32::try_from(place).ok()
     }
 
+    /// Numbers of all query keys; those of `names` that are new are added.
+    pub fn add_keys<'n>(&mut self, names: impl Iterator<Item = &'n str>) -> HashMap<String, u32> {
+        let mut keys = Names {
+            numbers: self.keys.iter().cloned().zip(0..).collect(),
+            names: std::mem::take(&mut self.keys),
+        };
+        names.for_each(|name| {
+            keys.number(name);
+        });
+        self.keys = keys.names;
+        keys.numbers
+    }
+
     /// Numbers of queries; those that the log does not have are added.
     pub fn add_queries(&mut self, texts: &[&str], analyzer: &Analyzer) -> Vec<u32> {
         let mut known: HashMap<String, u32> = self

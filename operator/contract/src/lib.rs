@@ -23,7 +23,8 @@ pub use job::{
     SyntheticShop, TableSource, TrainingJob,
 };
 pub use manifest::{
-    FileEntry, MANIFEST_FORMAT, ModelManifest, TABLES_FORMAT, TablesManifest, TextVersion,
+    COUNTERS_FORMAT, CountersManifest, FileEntry, MANIFEST_FORMAT, ModelManifest, TABLES_FORMAT,
+    TablesManifest, TextVersion,
 };
 pub use report::{DataCounts, Failure, Measurement, Published, ReportError, TrainingReport};
 pub use rules::{OutOfStock, Pins, ServingRule};

@@ -7,6 +7,8 @@ use crate::{BoostingParameters, Digest};
 pub const MANIFEST_FORMAT: u32 = 1;
 /// The same of tables.
 pub const TABLES_FORMAT: u32 = 2;
+/// The same for the counters of a day.
+pub const COUNTERS_FORMAT: u32 = 1;
 
 /// A file of an artifact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +45,25 @@ pub struct ModelManifest {
     pub trees: u32,
     /// End of the newest day the trees have seen.
     pub trained_through_time: Timestamp,
+}
+
+/// `manifest.json` of the counters of one day, which later runs read instead of counting again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CountersManifest {
+    pub format_version: u32,
+    pub files: Vec<FileEntry>,
+    /// How query keys were made.
+    pub text: TextVersion,
+    pub features_version: u32,
+    /// Version of the rules by which events are accepted and counted.
+    pub counting_version: u32,
+    /// UTC day, `YYYY-MM-DD`.
+    pub day: String,
+    /// The same as days since 1970.
+    pub day_number: i32,
+    /// Accepted events; the counters sum up to it.
+    pub events: u64,
 }
 
 /// `manifest.json` of the tables that features are looked up in.

@@ -47,6 +47,7 @@ pub const DATA_S3_PREFIX: &str = "SEARCHOP_DATA_S3_";
 /// Folders under the artifacts URI, each holding one folder a digest.
 pub const MODELS_FOLDER: &str = "models";
 pub const TABLES_FOLDER: &str = "tables";
+pub const COUNTERS_FOLDER: &str = "counters";
 
 pub const MANIFEST_FILE: &str = "manifest.json";
 /// LightGBM's text model. `.bst` is the one suffix that KServe's LightGBM server loads.

@@ -11,8 +11,8 @@ use std::{
 };
 
 use searchop_contract::{
-    Digest, FileEntry, MANIFEST_FORMAT, ModelManifest, TABLES_FORMAT, TablesManifest, TextVersion,
-    names,
+    COUNTERS_FORMAT, CountersManifest, Digest, FileEntry, MANIFEST_FORMAT, ModelManifest,
+    TABLES_FORMAT, TablesManifest, TextVersion, names,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
@@ -78,7 +78,7 @@ impl ArtifactError {
     }
 }
 
-/// What the two kinds of manifest have in common.
+/// What the kinds of manifest have in common.
 pub trait Manifest: Serialize + DeserializeOwned {
     /// The format that this program writes and reads.
     const FORMAT: u32;
@@ -114,6 +114,16 @@ macro_rules! manifest {
 
 manifest!(ModelManifest, MANIFEST_FORMAT);
 manifest!(TablesManifest, TABLES_FORMAT);
+manifest!(CountersManifest, COUNTERS_FORMAT);
+
+/// The manifest of a day's counters; its files are checked by who fetches them.
+pub fn read_counters_manifest(
+    dir: &Path,
+    expected: &Digest,
+    analyzer: &Analyzer,
+) -> Result<CountersManifest, ArtifactError> {
+    read_manifest(dir, expected, analyzer)
+}
 
 /// Seals the folder: lists its files, sorted by name, in `manifest` and writes `manifest.json`
 /// last. Everything is on disk when this returns.

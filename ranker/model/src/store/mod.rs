@@ -89,11 +89,13 @@ impl StoreError {
     }
 }
 
-/// The two kinds of artifact.
+/// The kinds of artifact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArtifactKind {
     Model,
     Tables,
+    /// What one day counted; only the trainer reads it.
+    Counters,
 }
 
 impl ArtifactKind {
@@ -102,6 +104,7 @@ impl ArtifactKind {
         match self {
             Self::Model => names::MODELS_FOLDER,
             Self::Tables => names::TABLES_FOLDER,
+            Self::Counters => names::COUNTERS_FOLDER,
         }
     }
 }

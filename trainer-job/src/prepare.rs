@@ -84,7 +84,13 @@ pub struct GoldenPair {
 }
 
 /// Computes rows and writes the sealed tables to `work`/[`TABLES_DIR`].
-pub fn prepare(
+pub fn prepare(job: &TrainingJob, dataset: &Dataset, work: &Path) -> Result<Prepared, TrainError> {
+    let (prepared, _) = resume(job, dataset, &KeptCounters::default(), work)?;
+    Ok(prepared)
+}
+
+/// The same with the counters of earlier runs; also returns the days that were counted now.
+pub fn resume(
     job: &TrainingJob,
     dataset: &Dataset,
     kept: &KeptCounters,

@@ -133,7 +133,7 @@ impl Bench<'_> {
             }
             DataSource::Synthetic(_) => KeptCounters::default(),
         };
-        let (prepared, new_days) = prepare::prepare(self.job, &dataset, &kept, self.work)?;
+        let (prepared, new_days) = prepare::resume(self.job, &dataset, &kept, self.work)?;
         kept.update(&self.store, &new_days)?;
         let summary = &prepared.summary;
         running.end(counts([

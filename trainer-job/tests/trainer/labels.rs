@@ -7,7 +7,6 @@ use searchop_contract::{
 };
 use searchop_trainer::{
     data::{self, Window},
-    kept_counters::KeptCounters,
     lists::{self, NOT_SHOWN_WEIGHT},
     position_bias::PositionBiasDecision,
     prepare::{self, Prepared},
@@ -171,9 +170,7 @@ fn position_bias_is_left_alone_where_the_log_does_not_show_it() {
 fn prepared(job: &TrainingJob) -> Prepared {
     let work = TempDir::new().unwrap();
     let dataset = data::load(job, work.path(), &mut |_| {}).unwrap();
-    prepare::prepare(job, &dataset, &KeptCounters::default(), work.path())
-        .unwrap()
-        .0
+    prepare::prepare(job, &dataset, work.path()).unwrap()
 }
 
 #[test]

@@ -191,11 +191,7 @@ async fn large_bodies(service: &Service) -> Result<(), Failure> {
     let count = |wanted: u16| statuses.iter().filter(|status| **status == wanted).count() as f64;
     figure(
         "large_bodies.sent_mib",
-<<<<<<< Updated upstream
         ((LARGE_BODIES * LARGE) >> 20) as f64,
-=======
-        (LARGE_BODIES * (LARGE >> 20)) as f64,
->>>>>>> Stashed changes
         "MiB",
     );
     figure("large_bodies.memory_mib", most - before, "MiB");

@@ -74,6 +74,11 @@ integration: integration-trainer integration-workspace ## Tests of whole program
 integration-trainer: build-trainer ; $(call trainer,test) --test '*'
 integration-workspace: build ; $(call workspace,test) --exclude searchop-e2e --test '*'
 
+# Skips without QUALITY_DATA, a folder with products.parquet, judgments.csv and clickstream*.parquet.
+.PHONY: bench-quality
+bench-quality: setup-build ## Measure rankings on the products and human grades in QUALITY_DATA
+	@$(call trainer,test) --quiet --bench quality
+
 .PHONY: crds crds-check
 crds: build-workspace ## Write crds/ from the types
 	@rm -f crds/*.yaml && mkdir -p crds

@@ -155,6 +155,7 @@ pub fn seal(
         text: tables.analyzer().version(),
         features_version: FEATURES_VERSION,
         features: feature_names(),
+        candidate_list: false,
         parameters: BoostingParameters::default(),
         trees: forest.trees() as u32,
         trained_through_time: tables.tables_time,

@@ -87,7 +87,7 @@ fn train(groups: &Groups, trees: u32, leaves: u32) -> String {
         features: &feature_names(),
         threads: 1,
     };
-    let trained = boosting::train(groups, groups, &settings, |_, _| {}).unwrap();
+    let trained = boosting::train(groups, Some(groups), &settings, |_, _| {}).unwrap();
     let seconds = begin.elapsed().as_secs_f64();
     eprintln!(
         "{trees} trees of {leaves} leaves: {} kept, {seconds:.1} s",

@@ -119,25 +119,34 @@ pub struct Importance {
     pub gain: f64,
 }
 
-/// Trains with early stopping on `valid`. `on_tree` hears each tree's number and NDCG@10.
+/// Trains with early stopping on `valid`, or without it all trees that the parameters name. `on_tree`
+/// hears each tree's number and NDCG@10.
 pub fn train(
     train: &Groups,
-    valid: &Groups,
+    valid: Option<&Groups>,
     settings: &Settings,
     mut on_tree: impl FnMut(u32, f64),
 ) -> Result<Trained, BoostingError> {
     let text = settings.text()?;
     let train_set = Dataset::new(train, settings, &text, None)?;
-    let valid_set = Dataset::new(valid, settings, &text, Some(&train_set))?;
+    let valid_set = valid
+        .map(|valid| Dataset::new(valid, settings, &text, Some(&train_set)))
+        .transpose()?;
     let booster = Booster::new(&train_set, &text)?;
-    booster.add_validation(&valid_set)?;
+    if let Some(valid_set) = &valid_set {
+        booster.add_validation(valid_set)?;
+    }
     let mut curve: Vec<f64> = Vec::new();
-    let mut best = 0;
+    let (mut grown, mut best) = (0, 0);
     for tree in 1..=settings.parameters.num_iterations {
         let stuck = booster.update()?;
         if stuck {
             break;
         }
+        grown = tree;
+        let Some(valid) = valid else {
+            continue;
+        };
         let ndcg = valid.ndcg(&booster.validation_scores(valid.rows())?);
         if curve.is_empty() || ndcg > curve[best] {
             best = curve.len();
@@ -148,13 +157,16 @@ pub fn train(
             break;
         }
     }
-    if curve.is_empty() {
+    if grown == 0 {
         return Err(BoostingError::NoSplit {
             rows: train.rows(),
             min_data_in_leaf: settings.parameters.min_data_in_leaf,
         });
     }
-    let trees = u32::try_from(best + 1).expect("the number of trees is a u32");
+    let trees = match valid {
+        Some(_) => u32::try_from(best + 1).expect("the number of trees is a u32"),
+        None => grown,
+    };
     Ok(Trained {
         text: booster.save(trees)?,
         trees,

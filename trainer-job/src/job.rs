@@ -79,6 +79,13 @@ fn check(job: &TrainingJob) -> Result<(), TrainError> {
             "less than 2^31",
         );
     }
+    if !(0.0..1.0).contains(&job.counter_dropout) {
+        return refuse(
+            "counterDropout",
+            &job.counter_dropout,
+            "a number from 0, below 1",
+        );
+    }
     if evaluation.holdout_days == 0 {
         return refuse("evaluation.holdoutDays", &0, "at least 1");
     }
@@ -186,6 +193,19 @@ mod tests {
         }
         assert!(parse(&format!("{JOB} x")).is_err());
         assert!(parse("").unwrap_err().to_string().starts_with("job: EOF"));
+    }
+
+    #[test]
+    fn some_rows_keep_their_counters() {
+        let with = |share: &str| JOB.replacen('{', &format!("{{\"counterDropout\": {share},"), 1);
+        assert_eq!(parse(JOB).unwrap().counter_dropout, 0.3);
+        assert_eq!(parse(&with("0")).unwrap().counter_dropout, 0.0);
+        for share in ["1", "-0.1"] {
+            let error = parse(&with(share)).unwrap_err().to_string();
+            let expected =
+                format!("job: counterDropout is {share}, expected a number from 0, below 1");
+            assert_eq!(error, expected);
+        }
     }
 
     #[test]

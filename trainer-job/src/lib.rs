@@ -9,6 +9,7 @@
 pub mod boosting;
 pub mod check;
 pub mod data;
+pub mod dropout;
 pub mod error;
 pub mod evaluate;
 pub mod folder;

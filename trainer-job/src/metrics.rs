@@ -25,10 +25,24 @@ pub fn measure(metric: Metric, k: u32, scores: &[f64], labels: &[u8]) -> Option<
     let k = k as usize;
     let blocks = tied_blocks(scores, labels);
     Some(match metric {
-        Metric::NDCG => dcg(&blocks, k) / ideal_dcg(labels, k),
+        Metric::NDCG => normalised(&blocks, labels, k, gain),
         Metric::MRR => reciprocal_rank(&blocks, k),
         Metric::MAP => average_precision(&blocks, k),
     })
+}
+
+/// NDCG@k with gains of one's own, by label; `None` where no label has a gain or the lengths differ.
+pub fn ndcg(k: u32, scores: &[f64], labels: &[u8], gains: &[f64; 4]) -> Option<f64> {
+    let gain = |label: u8| gains[usize::from(label.min(MAX_LABEL))];
+    if scores.len() != labels.len() || labels.iter().all(|&label| gain(label) == 0.0) {
+        return None;
+    }
+    let blocks = tied_blocks(scores, labels);
+    Some(normalised(&blocks, labels, k as usize, gain))
+}
+
+fn normalised(blocks: &[Block], labels: &[u8], k: usize, gain: impl Fn(u8) -> f64) -> f64 {
+    dcg(blocks, k, &gain) / ideal_dcg(labels, k, &gain)
 }
 
 /// Candidates with one score: they share the ranks `before + 1 ..= before + labels.len()`.
@@ -105,7 +119,7 @@ pub fn discounts(k: usize, scores: &[f64]) -> Vec<f64> {
     discounts
 }
 
-fn dcg(blocks: &[Block], k: usize) -> f64 {
+fn dcg(blocks: &[Block], k: usize, gain: &impl Fn(u8) -> f64) -> f64 {
     let of_block = |block: &Block| {
         let mean_gain =
             block.labels.iter().map(|&label| gain(label)).sum::<f64>() / block.labels.len() as f64;
@@ -114,7 +128,7 @@ fn dcg(blocks: &[Block], k: usize) -> f64 {
     blocks.iter().map(of_block).sum()
 }
 
-fn ideal_dcg(labels: &[u8], k: usize) -> f64 {
+fn ideal_dcg(labels: &[u8], k: usize, gain: &impl Fn(u8) -> f64) -> f64 {
     let mut labels = labels.to_vec();
     labels.sort_unstable_by(|a, b| b.cmp(a));
     labels

@@ -61,6 +61,10 @@ pub struct Summary {
     /// End of the newest day that the tables count.
     pub tables_time: Timestamp,
     pub tables_digest: Digest,
+    /// Pairs of query and item whose counters the tables keep.
+    pub pairs: u64,
+    /// Their share of all impressions under queries.
+    pub pair_coverage: f64,
     pub golden: Vec<GoldenPair>,
 }
 
@@ -119,8 +123,12 @@ pub fn resume(
         }
         Ok(())
     })?;
-    let (rows, history) = rows::compute(&catalog, &traffic, &lists, (&counts, dataset.window));
+    let (mut rows, history) = rows::compute(&catalog, &traffic, &lists, (&counts, dataset.window));
+    if job.candidate_list {
+        catalog.fill_candidate_lists(&mut rows, job.parameters.seed);
+    }
     let tables = rows::tables(&catalog, &traffic, &history, (&job.model, dataset.through));
+    let pairs = tables.query_items.len() as u64;
     let tables_digest = seal(tables, &work.join(TABLES_DIR))?;
     let span = |slice: Slice, days: Window| span(&rows, slice, days);
     let summary = Summary {
@@ -140,6 +148,8 @@ pub fn resume(
         tables_time: dataset.through,
         tables_digest,
         golden,
+        pairs,
+        pair_coverage: rows::pair_coverage(&history),
     };
     let names = RowNames {
         keys: traffic.keys,

@@ -143,6 +143,7 @@ pub fn seal(
         text: tables.analyzer().version(),
         features_version: FEATURES_VERSION,
         features: feature_names(),
+        candidate_list: job.candidate_list,
         parameters: job.parameters.clone(),
         trees: trained.trees,
         trained_through_time: summary.trained_through_time,

@@ -1,11 +1,18 @@
 //! Training rows: every candidate of every list, with the features that serving would have computed
 //! at that moment. The feature code is searchop-model's own, the code that serves.
 
-use std::{collections::HashMap, ops::Range};
+use std::{
+    cmp::Reverse,
+    collections::HashMap,
+    ops::{Range, RangeInclusive},
+};
 
 use jiff::Timestamp;
+use rand::{RngExt, SeedableRng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
 use searchop_model::{
-    features::{AnalysedQuery, FeatureContext, RowInput, features},
+    counters::{Counters, MAX_QUERY_ITEMS},
+    features::{AnalysedQuery, CandidateList, FeatureContext, RowInput, features},
     forest::{Forest, Scratch},
     item::ItemFields,
     lexicon::Lexicon,
@@ -25,6 +32,9 @@ use crate::{
     stage_a::DayCounts,
     traffic::Traffic,
 };
+
+/// Parts that training lists are cut into.
+const TRAINING_LIST_SIZES: RangeInclusive<usize> = 10..=200;
 
 /// The catalogue, analysed once.
 pub struct Catalog {
@@ -56,6 +66,43 @@ impl Catalog {
 
     pub fn analyzer(&self) -> &Analyzer {
         &self.analyzer
+    }
+
+    /// Fills the features of whole lists, which [`compute`] leaves missing. A training list is cut
+    /// into parts of random sizes, each looked at by itself, so that trees see lists of every length
+    /// and learn what to do where these features are missing. The same seed cuts the same parts.
+    pub fn fill_candidate_lists(&self, rows: &mut Rows, seed: u32) {
+        let mut draw = ChaCha8Rng::seed_from_u64(seed.into());
+        for list in &rows.lists {
+            let mut left: Vec<usize> = list.rows.clone().collect();
+            if list.slice == Slice::Train {
+                left.shuffle(&mut draw);
+            }
+            while !left.is_empty() {
+                let size = match list.slice {
+                    Slice::Train => draw.random_range(TRAINING_LIST_SIZES).min(left.len()),
+                    _ => left.len(),
+                };
+                let part: Vec<usize> = left.drain(..size).collect();
+                self.fill_candidate_list(&rows.candidates, &part, &mut rows.values);
+            }
+        }
+    }
+
+    /// `rows` are the numbers of the rows of one list.
+    fn fill_candidate_list(&self, candidates: &[Candidate], rows: &[usize], values: &mut [f32]) {
+        let columns = features().len();
+        let mut list = CandidateList::default();
+        let mut own = Vec::with_capacity(rows.len() * columns);
+        for row in rows {
+            let text = self.texts.get(candidates[*row].item as usize);
+            list.add(&self.lexicon, &text.unwrap_or_default());
+            own.extend_from_slice(&values[row * columns..(row + 1) * columns]);
+        }
+        list.fill(&mut own);
+        for (row, filled) in rows.iter().zip(own.chunks_exact(columns)) {
+            values[row * columns..(row + 1) * columns].copy_from_slice(filled);
+        }
     }
 }
 
@@ -103,11 +150,20 @@ impl Rows {
     /// The rows of one slice as LightGBM takes them; with propensities, what positions are worth
     /// is learnt beside the trees.
     pub fn groups(&self, slice: Slice, propensities: Option<&Propensities>) -> Groups {
+        self.groups_of(self.of(slice), propensities)
+    }
+
+    /// The same of some lists.
+    pub fn groups_of<'a>(
+        &self,
+        lists: impl Iterator<Item = &'a RowList>,
+        propensities: Option<&Propensities>,
+    ) -> Groups {
         let mut groups = Groups {
             columns: features().len(),
             ..Groups::default()
         };
-        for list in self.of(slice) {
+        for list in lists {
             for index in list.rows.clone() {
                 let candidate = &self.candidates[index];
                 groups.values.extend_from_slice(self.row(index));
@@ -220,18 +276,43 @@ pub fn tables(
         fields: catalog.fields[index].clone(),
         history: history.item(index as u32).copied().unwrap_or_default(),
     };
-    let pair = |(&(key, item), counters): (&(u32, u32), &_)| QueryItemRow {
+    let pair = |(&(key, item), counters): (&(u32, u32), &Counters)| QueryItemRow {
         query: traffic.keys[key as usize].clone(),
         item: traffic.items[item as usize].clone(),
         counters: *counters,
     };
-    let mut query_items: Vec<QueryItemRow> = history.query_items().map(pair).collect();
-    query_items.sort_by(|a, b| (&a.query, &a.item).cmp(&(&b.query, &b.item)));
+    let query_items = kept_pairs(history).into_iter().map(pair);
     TableRows {
         model: model.to_owned(),
         tables_time: end,
         items: catalog.ids.iter().enumerate().map(item).collect(),
-        query_items,
+        query_items: query_items.collect(),
         totals: *history.totals(),
     }
+}
+
+/// Counters of an item under a query key.
+type Pair<'a> = (&'a (u32, u32), &'a Counters);
+
+/// The pairs that tables keep: shown often enough, and of each query the most shown ones.
+fn kept_pairs<'a>(history: &'a History) -> Vec<Pair<'a>> {
+    let mut pairs: Vec<Pair> = history.query_items().collect();
+    pairs.retain(|(_, counters)| counters.is_supported());
+    pairs.sort_by_key(|((key, item), counters)| (*key, Reverse(counters.shown()), *item));
+    let mut kept = Vec::with_capacity(pairs.len());
+    for query in pairs.chunk_by(|(a, _), (b, _)| a.0 == b.0) {
+        kept.extend(query.iter().take(MAX_QUERY_ITEMS));
+    }
+    kept
+}
+
+/// Of the impressions under queries, the share whose pair tables keep, to six decimals; 1 without any.
+pub fn pair_coverage(history: &History) -> f64 {
+    let shown = |(_, counters): Pair| counters.shown();
+    let kept: u64 = kept_pairs(history).into_iter().map(shown).sum();
+    let all: u64 = history.query_items().map(shown).sum();
+    if all == 0 {
+        return 1.0;
+    }
+    (kept as f64 / all as f64 * 1e6).round() / 1e6
 }

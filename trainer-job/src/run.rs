@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     boosting::{self, BoostingError, Importance, Settings, Trained},
     data::{self, Cleaning, Dataset, Step},
+    dropout,
     error::TrainError,
     evaluate::{Contestants, Evaluation, Figures, Overlap, Table},
     kept_counters::KeptCounters,
@@ -144,6 +145,8 @@ impl Bench<'_> {
             ("unripeLists", summary.lists.unripe.into()),
             ("daysReadFromCounters", kept.days().count().into()),
             ("daysCounted", new_days.len().into()),
+            ("queryItems", summary.pairs.into()),
+            ("queryItemTraffic", summary.pair_coverage.into()),
         ]));
         Ok(prepared)
     }
@@ -173,7 +176,15 @@ impl Bench<'_> {
             .begin(Stage::Train, Some(parameters.num_iterations.into()));
         let position_bias = &prepared.summary.position_bias;
         let propensities = position_bias.for_training();
-        let train = prepared.rows.groups(Slice::Train, propensities);
+        let mut train = prepared.rows.groups(Slice::Train, propensities);
+        dropout::hide_counters(&mut train, self.job.counter_dropout, parameters.seed);
+        if let Some(counter) = dropout::never_missing(&train) {
+            return Err(TrainError::data(format!(
+                "no training row lacks {counter}, so nothing is learned about new items and \
+                 queries; set training.counterDropout above {}",
+                self.job.counter_dropout
+            )));
+        }
         let valid = prepared.rows.groups(Slice::Valid, propensities);
         let threads = threads::useful(threads, train.rows());
         let settings = Settings {
@@ -182,11 +193,12 @@ impl Bench<'_> {
             threads,
         };
         let on_tree = |_, ndcg| running.step(format!("NDCG@10 {ndcg:.4}"));
-        let trained =
-            boosting::train(&train, &valid, &settings, on_tree).map_err(|error| match error {
+        let trained = boosting::train(&train, Some(&valid), &settings, on_tree).map_err(
+            |error| match error {
                 BoostingError::NoSplit { .. } => TrainError::data(error.to_string()),
                 other => TrainError::evaluation(other.to_string()),
-            })?;
+            },
+        )?;
         let best = trained.curve[trained.trees as usize - 1];
         running.end(counts([
             ("trees", trained.trees.into()),

@@ -91,6 +91,20 @@ impl Slices {
         })
     }
 
+    /// All of `days` train and nothing is held out: for who measures by other means.
+    pub fn train_all(days: Window) -> Self {
+        let none = Window {
+            first_day: days.last_day + 1,
+            last_day: days.last_day,
+        };
+        Self {
+            train: days,
+            valid: none,
+            gate: none,
+            unripe_days: 0,
+        }
+    }
+
     /// The newest day of which training knows anything.
     pub fn trained_through(&self) -> i32 {
         self.gate.first_day - 1
@@ -138,6 +152,8 @@ mod tests {
             parameters: Default::default(),
             position_bias: Default::default(),
             labels: LabelSettings { maturity_hours },
+            counter_dropout: 0.3,
+            candidate_list: false,
             evaluation: EvaluationSettings {
                 holdout_days,
                 baselines: vec![],
@@ -202,6 +218,14 @@ mod tests {
                 "{holdout} days, {hours} hours"
             );
         }
+    }
+
+    #[test]
+    fn nothing_is_held_out_where_all_days_train() {
+        let slices = Slices::train_all(days(5, 9));
+        assert_eq!(slices.of(9), Some(Slice::Train));
+        assert_eq!((slices.of(4), slices.of(10)), (None, None));
+        assert_eq!(slices.labels_until(Slice::Train), 9);
     }
 
     #[test]

@@ -44,6 +44,10 @@ pub struct RankingModelSpec {
     /// Catalogue and click log to learn from.
     pub data: Data,
 
+    /// What a version looks at.
+    #[serde(default)]
+    pub features: Features,
+
     /// How a version is trained.
     #[serde(default)]
     pub training: Training,
@@ -244,6 +248,12 @@ pub struct Training {
     /// How labels are read from the click log.
     pub labels: Labels,
 
+    /// Share of the training rows, a decimal in [0, 1), that are shown to the trees without their
+    /// counters: new items and new queries have none. Without it a model trusts its counters so
+    /// much that it ranks poorly where they are missing.
+    #[schemars(regex(pattern = r"^(0|0?\.[0-9]{1,6})$"), length(max = 8))]
+    pub counter_dropout: String,
+
     /// Resources of the trainer. Threads follow from the CPU limit.
     pub resources: ContainerResources,
 
@@ -256,12 +266,16 @@ pub struct Training {
     pub backoff_limit: i32,
 }
 
+/// What a spec that says nothing of [`Training::counter_dropout`] has.
+pub const DEFAULT_COUNTER_DROPOUT: &str = "0.3";
+
 impl Default for Training {
     fn default() -> Self {
         Self {
             parameters: Parameters::default(),
             position_bias: PositionBias::Auto,
             labels: Labels::default(),
+            counter_dropout: DEFAULT_COUNTER_DROPOUT.to_owned(),
             resources: ContainerResources::default(),
             active_deadline_seconds: 3600,
             backoff_limit: 3,
@@ -283,6 +297,16 @@ impl Default for Labels {
     fn default() -> Self {
         Self { maturity_hours: 72 }
     }
+}
+
+/// What a version looks at.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Features {
+    /// Also compares each candidate with the others of its request: how like their titles its title
+    /// is, and where its price lies. Better where every request holds the whole list, wrong where
+    /// lists are sent in parts. Missing below 20 candidates.
+    pub candidate_list: bool,
 }
 
 /// LightGBM's parameters under its own names.

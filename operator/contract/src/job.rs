@@ -23,6 +23,12 @@ pub struct TrainingJob {
     pub position_bias: PositionBias,
     #[serde(default)]
     pub labels: LabelSettings,
+    /// Share of the training rows that are trained on without their counters, in [0, 1).
+    #[serde(default = "default_counter_dropout")]
+    pub counter_dropout: f64,
+    /// Whether the model looks at the other candidates of a list.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub candidate_list: bool,
     pub evaluation: EvaluationSettings,
     /// Base URI of the artifacts: `file:///…` or `s3://bucket/prefix`.
     pub artifacts_uri: String,
@@ -36,6 +42,15 @@ pub struct TrainingJob {
     /// and the reference are always kept.
     #[serde(default)]
     pub keep: Vec<Digest>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+pub(crate) fn is_false(value: &bool) -> bool {
+    !value
+}
+
+fn default_counter_dropout() -> f64 {
+    0.3
 }
 
 /// A published model with the tables it serves from.

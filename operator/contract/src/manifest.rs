@@ -41,6 +41,9 @@ pub struct ModelManifest {
     pub features_version: u32,
     /// Feature names in column order.
     pub features: Vec<String>,
+    /// Whether the model looks at the other candidates of a request: then lists must come whole.
+    #[serde(default, skip_serializing_if = "crate::job::is_false")]
+    pub candidate_list: bool,
     pub parameters: BoostingParameters,
     pub trees: u32,
     /// End of the newest day the trees have seen.

@@ -81,6 +81,8 @@ pub fn training_job(
                 spec.training.labels.maturity_hours,
             )?,
         },
+        counter_dropout: decimal("training.counterDropout", &spec.training.counter_dropout)?,
+        candidate_list: spec.features.candidate_list,
         evaluation: EvaluationSettings {
             holdout_days: unsigned("evaluation.holdout.days", evaluation.holdout.days)?,
             baselines: evaluation.baselines.clone(),

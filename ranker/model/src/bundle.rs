@@ -6,7 +6,7 @@ use searchop_contract::{Digest, TablesManifest};
 
 use crate::{
     artifact::{ArtifactError, GoldenRow, Model, read_model},
-    features::{AnalysedQuery, RowInput, features, text_columns, text_values},
+    features::{AnalysedQuery, CandidateList, RowInput, features, text_columns, text_values},
     forest::{Contributions, ExplainError, Forest, Scratch},
     item::Candidate,
     tables::{QueryItems, Tables},
@@ -40,20 +40,19 @@ impl Workspace {
     ) -> Vec<Scored> {
         let values = &mut self.values;
         values.clear();
-        let row = |(index, candidate): (usize, &Candidate)| {
-            let start = values.len();
-            let seen = rows.push(candidate, values);
-            for (count, value) in missing.iter_mut().zip(&values[start..]) {
+        let seen = rows.push_all(candidates, values);
+        for row in values.chunks_exact(features().len()) {
+            for (count, value) in missing.iter_mut().zip(row) {
                 *count += u64::from(value.is_nan());
             }
-            Scored {
-                index,
-                score: 0.0,
-                known: seen.known,
-                sold_out: seen.sold_out,
-            }
+        }
+        let unscored = |(index, seen): (usize, Seen)| Scored {
+            index,
+            score: 0.0,
+            known: seen.known,
+            sold_out: seen.sold_out,
         };
-        let mut scored: Vec<Scored> = candidates.iter().enumerate().map(row).collect();
+        let mut scored: Vec<Scored> = seen.into_iter().enumerate().map(unscored).collect();
         self.scores.resize(scored.len(), 0.0);
         forest.score_rows(values, &mut self.scratch, &mut self.scores);
         for (scored, score) in scored.iter_mut().zip(&self.scores) {
@@ -121,7 +120,7 @@ impl Bundle {
         candidates: &[Candidate],
         missing: &mut [u64],
     ) -> Vec<Scored> {
-        let rows = Rows::new(&self.tables, query, time).keeping(&self.texts);
+        let rows = self.request(query, time);
         let forest = &self.model.forest;
         WORKSPACE.with_borrow_mut(|workspace| workspace.rank(forest, &rows, candidates, missing))
     }
@@ -141,11 +140,30 @@ impl Bundle {
 
     /// The rows behind [`Self::rank`], in the order of the candidates.
     pub fn features_of(&self, query: &str, time: i64, candidates: &[Candidate]) -> Vec<Vec<f32>> {
-        features_of(&self.tables, query, time, candidates)
+        let mut values = Vec::with_capacity(candidates.len() * features().len());
+        self.request(query, time).push_all(candidates, &mut values);
+        values
+            .chunks_exact(features().len())
+            .map(<[f32]>::to_vec)
+            .collect()
+    }
+
+    /// Whether the model compares candidates with each other: then a caller that sends its list in
+    /// parts gets another order than for the whole.
+    pub fn looks_at_lists(&self) -> bool {
+        self.model.manifest.candidate_list
+    }
+
+    /// What the rows of a request share.
+    fn request(&self, query: &str, time: i64) -> Rows<'_> {
+        let mut rows = Rows::new(&self.tables, query, time).keeping(&self.texts);
+        rows.compares = self.looks_at_lists();
+        rows
     }
 }
 
-/// The rows of candidates under one query, in their order; columns as in [`features`].
+/// The rows of candidates under one query, in their order; columns as in [`features`]. Those of the
+/// whole list are missing.
 pub fn features_of(
     tables: &Tables,
     query: &str,
@@ -155,7 +173,7 @@ pub fn features_of(
     let rows = Rows::new(tables, query, time);
     let row = |candidate: &Candidate| {
         let mut row = Vec::with_capacity(features().len());
-        rows.push(candidate, &mut row);
+        rows.push(candidate, &mut row, None);
         row
     };
     candidates.iter().map(row).collect()
@@ -168,6 +186,8 @@ struct Rows<'a> {
     query_items: Option<QueryItems<'a>>,
     time: i64,
     kept: Option<QueryCache<'a>>,
+    /// Whether candidates are compared with each other.
+    compares: bool,
 }
 
 /// What a row does not say about its candidate.
@@ -185,6 +205,7 @@ impl<'a> Rows<'a> {
             query,
             time,
             kept: None,
+            compares: false,
         }
     }
 
@@ -194,8 +215,25 @@ impl<'a> Rows<'a> {
         self
     }
 
-    /// Appends the candidate's row.
-    fn push(&self, candidate: &Candidate, row: &mut Vec<f32>) -> Seen {
+    /// Appends the rows of a whole request.
+    fn push_all(&self, candidates: &[Candidate], values: &mut Vec<f32>) -> Vec<Seen> {
+        let start = values.len();
+        let mut list = self.compares.then(CandidateList::default);
+        let push = |candidate| self.push(candidate, values, list.as_mut());
+        let seen = candidates.iter().map(push).collect();
+        if let Some(list) = list {
+            list.fill(&mut values[start..]);
+        }
+        seen
+    }
+
+    /// Appends the candidate's row, and adds it to the list.
+    fn push(
+        &self,
+        candidate: &Candidate,
+        row: &mut Vec<f32>,
+        list: Option<&mut CandidateList>,
+    ) -> Seen {
         let tables = self.tables;
         let place = tables.find(candidate.id);
         let item = place.and_then(|row| tables.get(row));
@@ -208,6 +246,9 @@ impl<'a> Rows<'a> {
             Some(own) => own.view().or(table_text),
             None => table_text,
         };
+        if let Some(list) = list {
+            list.add(tables.lexicon(), &text);
+        }
         let mut numbers = candidate.fields.numbers();
         if let Some(item) = item {
             numbers = numbers.or(&item.numbers());
@@ -369,7 +410,7 @@ mod tests {
     fn bits(rows: &Rows, candidates: &[Candidate]) -> Vec<u32> {
         let mut values = Vec::new();
         for candidate in candidates {
-            rows.push(candidate, &mut values);
+            rows.push(candidate, &mut values, None);
         }
         values.into_iter().map(f32::to_bits).collect()
     }

@@ -15,6 +15,11 @@ pub const SHORT_WINDOW_DAYS: u32 = 7;
 /// Complete days behind the `_30d` features.
 pub const LONG_WINDOW_DAYS: u32 = 30;
 
+/// What was shown less often under a query says too little about the pair: it has no counters.
+pub const MIN_PAIR_IMPRESSIONS: u64 = 5;
+/// Items of one query whose counters are kept, the most shown ones: a bound on the tables.
+pub const MAX_QUERY_ITEMS: usize = 200;
+
 /// How many impressions the prior click rate weighs.
 const CTR_PRIOR_IMPRESSIONS: f64 = 20.0;
 /// How many expected clicks the prior of COEC weighs.
@@ -51,6 +56,11 @@ impl Counters {
     /// Times shown anywhere.
     pub fn shown(&self) -> u64 {
         self.impressions.iter().map(|&count| u64::from(count)).sum()
+    }
+
+    /// Whether an item was shown often enough under a query for its counters to count.
+    pub fn is_supported(&self) -> bool {
+        self.shown() >= MIN_PAIR_IMPRESSIONS
     }
 
     pub fn is_zero(&self) -> bool {
@@ -172,6 +182,8 @@ impl Priors {
             coec: 1.0,
             cart_rate: self.cart_rate,
             purchase_rate: self.purchase_rate,
+            cart_coec: self.cart_rate,
+            purchase_coec: self.purchase_rate,
         };
         self.rates(counters, &prior)
     }
@@ -192,16 +204,12 @@ impl Priors {
             return Rates::UNKNOWN;
         }
         let clicks = f64::from(counters.clicks);
+        let expected = self.expected_clicks(counters);
         let smooth =
             |count: f64, of: f64, rate: f64, weight: f64| (count + weight * rate) / (of + weight);
         Rates {
             ctr: smooth(clicks, shown, prior.ctr, CTR_PRIOR_IMPRESSIONS),
-            coec: smooth(
-                clicks,
-                self.expected_clicks(counters),
-                prior.coec,
-                COEC_PRIOR_CLICKS,
-            ),
+            coec: smooth(clicks, expected, prior.coec, COEC_PRIOR_CLICKS),
             cart_rate: smooth(
                 counters.carts.into(),
                 clicks,
@@ -213,6 +221,18 @@ impl Priors {
                 clicks,
                 prior.purchase_rate,
                 RATE_PRIOR_CLICKS,
+            ),
+            cart_coec: smooth(
+                counters.carts.into(),
+                expected,
+                prior.cart_coec,
+                COEC_PRIOR_CLICKS,
+            ),
+            purchase_coec: smooth(
+                counters.purchases.into(),
+                expected,
+                prior.purchase_coec,
+                COEC_PRIOR_CLICKS,
             ),
         }
     }
@@ -233,6 +253,10 @@ pub struct Rates {
     pub cart_rate: f64,
     /// Purchases per click.
     pub purchase_rate: f64,
+    /// Carts over the clicks expected from the positions alone.
+    pub cart_coec: f64,
+    /// Purchases over the clicks expected from the positions alone.
+    pub purchase_coec: f64,
 }
 
 impl Rates {
@@ -242,6 +266,8 @@ impl Rates {
         coec: f64::NAN,
         cart_rate: f64::NAN,
         purchase_rate: f64::NAN,
+        cart_coec: f64::NAN,
+        purchase_coec: f64::NAN,
     };
 }
 
@@ -344,6 +370,9 @@ mod tests {
         assert_eq!(rates.coec, 8.0 / (30.0 * (308.0 / 1100.0) + 2.0));
         assert_eq!(rates.cart_rate, (3.0 + 10.0 * 0.075) / 16.0);
         assert_eq!(rates.purchase_rate, (1.0 + 10.0 * 0.025) / 16.0);
+        let expected = 30.0 * (308.0 / 1100.0) + 2.0;
+        assert_eq!(rates.cart_coec, (3.0 + 2.0 * 0.075) / expected);
+        assert_eq!(rates.purchase_coec, (1.0 + 2.0 * 0.025) / expected);
         let pair = priors.query_item_rates(&at(0, 10, 0), &rates);
         assert_eq!(pair.ctr, 20.0 * rates.ctr / 30.0);
     }

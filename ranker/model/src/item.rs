@@ -10,8 +10,12 @@ pub struct ItemFields {
     pub title: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    #[serde(alias = "bullet_points", skip_serializing_if = "Option::is_none")]
+    pub bullet_points: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub brand: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub color: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub category: Option<String>,
     #[serde(with = "single", skip_serializing_if = "Option::is_none")]
@@ -40,7 +44,9 @@ impl ItemFields {
         Self {
             title: text(&self.title, &table.title),
             description: text(&self.description, &table.description),
+            bullet_points: text(&self.bullet_points, &table.bullet_points),
             brand: text(&self.brand, &table.brand),
+            color: text(&self.color, &table.color),
             category: text(&self.category, &table.category),
             price: self.price.or(table.price),
             rating: self.rating.or(table.rating),
@@ -82,7 +88,14 @@ impl ItemFields {
 
     /// Whether any text is there.
     pub(crate) fn has_text(&self) -> bool {
-        let texts = [&self.title, &self.description, &self.brand, &self.category];
+        let texts = [
+            &self.title,
+            &self.description,
+            &self.bullet_points,
+            &self.brand,
+            &self.color,
+            &self.category,
+        ];
         texts.into_iter().any(Option::is_some)
     }
 }
@@ -144,7 +157,9 @@ pub struct Candidate<'a> {
 pub(crate) static NO_FIELDS: ItemFields = ItemFields {
     title: None,
     description: None,
+    bullet_points: None,
     brand: None,
+    color: None,
     category: None,
     price: None,
     rating: None,

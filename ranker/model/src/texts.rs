@@ -12,7 +12,7 @@ use crate::{
     item::{ItemFields, NO_FIELDS},
     lexicon::{Lexicon, LexiconBuilder},
     tables::file::{Section, TableBytes, TableFile, to_file},
-    text::Analyzer,
+    text::{Analyzer, fold, leaf, name, words},
 };
 
 /// Only the first terms of a field count.
@@ -22,26 +22,41 @@ const MISSING: u16 = 0xffff;
 /// Rows start at multiples of this.
 const UNIT: usize = 4;
 const KIND: [u8; 4] = *b"text";
+/// What the words of a brand's name stand behind.
+pub(crate) const BRAND_MARK: char = '@';
+/// The same for a category's.
+const CATEGORY_MARK: char = '>';
 
 /// A field of an item that is text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TextField {
     Title,
     Description,
+    BulletPoints,
     Brand,
+    Color,
     Category,
 }
 
 const TEXT_FIELDS: usize = TextField::ALL.len();
 
 impl TextField {
-    pub const ALL: [Self; 4] = [Self::Title, Self::Description, Self::Brand, Self::Category];
+    pub const ALL: [Self; 6] = [
+        Self::Title,
+        Self::Description,
+        Self::BulletPoints,
+        Self::Brand,
+        Self::Color,
+        Self::Category,
+    ];
 
     fn of(self, fields: &ItemFields) -> Option<&str> {
         match self {
             Self::Title => fields.title.as_deref(),
             Self::Description => fields.description.as_deref(),
+            Self::BulletPoints => fields.bullet_points.as_deref(),
             Self::Brand => fields.brand.as_deref(),
+            Self::Color => fields.color.as_deref(),
             Self::Category => fields.category.as_deref(),
         }
     }
@@ -51,38 +66,79 @@ impl TextField {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TermList {
     Title,
+    /// The part of the title that names the thing itself.
+    TitleHead,
     Description,
+    BulletPoints,
     Brand,
+    /// One term, the whole brand.
+    BrandName,
+    Color,
     Category,
+    /// One term, the last step of the category's path.
+    CategoryLeaf,
 }
 
 /// Number of [`TermList`]s.
 pub const TERM_LISTS: usize = TermList::ALL.len();
 
 impl TermList {
-    pub const ALL: [Self; 4] = [Self::Title, Self::Description, Self::Brand, Self::Category];
+    pub const ALL: [Self; 9] = [
+        Self::Title,
+        Self::TitleHead,
+        Self::Description,
+        Self::BulletPoints,
+        Self::Brand,
+        Self::BrandName,
+        Self::Color,
+        Self::Category,
+        Self::CategoryLeaf,
+    ];
 
     /// The field that is analysed.
     pub fn field(self) -> TextField {
         match self {
-            Self::Title => TextField::Title,
+            Self::Title | Self::TitleHead => TextField::Title,
             Self::Description => TextField::Description,
-            Self::Brand => TextField::Brand,
-            Self::Category => TextField::Category,
+            Self::BulletPoints => TextField::BulletPoints,
+            Self::Brand | Self::BrandName => TextField::Brand,
+            Self::Color => TextField::Color,
+            Self::Category | Self::CategoryLeaf => TextField::Category,
         }
     }
 
     /// Its terms.
     fn analyse(self, analyzer: &Analyzer, text: &str) -> Vec<String> {
         match self {
-            Self::Title | Self::Description | Self::Brand | Self::Category => analyzer.tokens(text),
+            Self::TitleHead => analyzer.head_tokens(text),
+            Self::BrandName => name_term(BRAND_MARK, &fold(text)),
+            Self::CategoryLeaf => name_term(CATEGORY_MARK, leaf(&fold(text))),
+            _ => analyzer.tokens(text),
         }
     }
 }
 
+/// No term for text without a word.
+fn name_term(mark: char, folded: &str) -> Vec<String> {
+    let name = name(mark, words(folded));
+    (!name.is_empty()).then_some(name).into_iter().collect()
+}
+
 /// A term's number: its row in the lexicon, or a number of its own where the lexicon lacks it.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    FromBytes,
+    IntoBytes,
+    KnownLayout,
+    Immutable,
+    Unaligned,
 )]
 #[repr(transparent)]
 pub struct TermId(U32);
@@ -123,6 +179,16 @@ impl<'a> TextView<'a> {
     /// The title as [`Analyzer::query_key`] writes it.
     pub fn title(&self) -> Option<&'a str> {
         self.title
+    }
+
+    /// The only term of a list of names.
+    pub(crate) fn name(&self, list: TermList) -> Option<TermId> {
+        self.terms(list)?.first().copied()
+    }
+
+    /// Whether a list has a term.
+    pub(crate) fn has(&self, list: TermList, term: TermId) -> bool {
+        self.terms(list).is_some_and(|terms| terms.contains(&term))
     }
 
     /// How often a term occurs in each list.

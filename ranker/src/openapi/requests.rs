@@ -69,7 +69,9 @@ struct Product {
     id: Id,
     title: Option<String>,
     description: Option<String>,
+    bullet_points: Option<String>,
     brand: Option<String>,
+    color: Option<String>,
     category: Option<String>,
     price: Option<f64>,
     /// Stars.
@@ -150,7 +152,9 @@ struct Document {
     id: DocumentId,
     title: Option<String>,
     description: Option<String>,
+    bullet_points: Option<String>,
     brand: Option<String>,
+    color: Option<String>,
     category: Option<String>,
     price: Option<Number>,
     /// Stars.
@@ -242,7 +246,14 @@ fn named(schema: &Value) -> Map<String, Value> {
 fn columns() -> Map<String, Value> {
     let list = |items: Value| json!({"type": "array", "items": items});
     let mut columns = named(&list(feature_value()));
-    for field in ["title", "description", "brand", "category"] {
+    for field in [
+        "title",
+        "description",
+        "bullet_points",
+        "brand",
+        "color",
+        "category",
+    ] {
         columns.insert(field.to_owned(), list(json!({"type": ["string", "null"]})));
     }
     for field in ["price", "rating", "rating_count", "stock"] {

@@ -52,6 +52,11 @@ fn target(name: &str) -> Option<(&'static str, Target)> {
             "description",
             Target::Text(|fields| &mut fields.description),
         ),
+        "bullet_points" | "bulletPoints" => (
+            "bullet_points",
+            Target::Text(|fields| &mut fields.bullet_points),
+        ),
+        "color" => ("color", Target::Text(|fields| &mut fields.color)),
         "brand" => ("brand", Target::Text(|fields| &mut fields.brand)),
         "category" => ("category", Target::Text(|fields| &mut fields.category)),
         "price" => ("price", Number(|fields| &mut fields.price)),

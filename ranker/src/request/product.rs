@@ -53,7 +53,10 @@ struct ProductObject<'a> {
     id: Option<Id<'a>>,
     title: Option<String>,
     description: Option<String>,
+    #[serde(alias = "bulletPoints")]
+    bullet_points: Option<String>,
     brand: Option<String>,
+    color: Option<String>,
     category: Option<String>,
     price: Option<f64>,
     rating: Option<f64>,
@@ -70,7 +73,9 @@ impl<'a> From<ProductObject<'a>> for RawProduct<'a> {
         let fields = ItemFields {
             title: product.title,
             description: product.description,
+            bullet_points: product.bullet_points,
             brand: product.brand,
+            color: product.color,
             category: product.category,
             price: product.price,
             rating: product.rating,

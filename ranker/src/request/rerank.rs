@@ -125,7 +125,10 @@ struct DocumentObject<'a> {
     text: Option<Id<'a>>,
     title: Option<String>,
     description: Option<String>,
+    #[serde(alias = "bulletPoints")]
+    bullet_points: Option<String>,
     brand: Option<String>,
+    color: Option<String>,
     category: Option<String>,
     price: Option<Lenient>,
     rating: Option<Lenient>,
@@ -158,7 +161,9 @@ impl<'a> From<DocumentObject<'a>> for RawProduct<'a> {
         let fields = ItemFields {
             title: document.title,
             description: document.description,
+            bullet_points: document.bullet_points,
             brand: document.brand,
+            color: document.color,
             category: document.category,
             price: number(document.price),
             rating: number(document.rating),

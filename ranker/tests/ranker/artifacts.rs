@@ -122,6 +122,7 @@ fn manifest(tables: &Tables) -> ModelManifest {
         text: tables.analyzer().version(),
         features_version: FEATURES_VERSION,
         features: feature_names(),
+        candidate_list: false,
         parameters: BoostingParameters::default(),
         trees: 2,
         trained_through_time: TIME.parse().unwrap(),

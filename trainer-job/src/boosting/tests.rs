@@ -46,7 +46,7 @@ fn trained(threads: usize) -> Trained {
         features: &features,
         threads,
     };
-    train(&sample(200, 1), &sample(60, 2), &settings, |_, _| {}).unwrap()
+    train(&sample(200, 1), Some(&sample(60, 2)), &settings, |_, _| {}).unwrap()
 }
 
 #[test]
@@ -62,9 +62,12 @@ fn learns_and_keeps_the_best_trees() {
         features: &features,
         threads: 1,
     };
-    let model = train(&sample(200, 1), &sample(60, 2), &settings, |tree, ndcg| {
-        seen.push((tree, ndcg))
-    });
+    let model = train(
+        &sample(200, 1),
+        Some(&sample(60, 2)),
+        &settings,
+        |tree, ndcg| seen.push((tree, ndcg)),
+    );
     let model = model.unwrap();
     assert_eq!(seen.len(), model.curve.len());
     let best = model.curve.iter().copied().fold(0.0, f64::max);
@@ -112,7 +115,7 @@ fn rows_that_do_not_fit_are_an_error() {
             ..Groups::default()
         },
     ] {
-        let error = train(&bad, &good, &settings, |_, _| {}).unwrap_err();
+        let error = train(&bad, Some(&good), &settings, |_, _| {}).unwrap_err();
         assert!(matches!(error, BoostingError::Shape(_)), "{error}");
     }
     let same = Groups {
@@ -120,6 +123,6 @@ fn rows_that_do_not_fit_are_an_error() {
         values: vec![0.0; 200 * COLUMNS],
         ..good.clone()
     };
-    let error = train(&same, &good, &settings, |_, _| {}).unwrap_err();
+    let error = train(&same, Some(&good), &settings, |_, _| {}).unwrap_err();
     assert!(error.to_string().contains("minDataInLeaf"), "{error}");
 }

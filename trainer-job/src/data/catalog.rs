@@ -14,7 +14,7 @@ use crate::error::TrainError;
 /// Column of the product's id where the job does not name one.
 pub const DEFAULT_ID_FIELD: &str = "product_id";
 
-const FIELDS: [Field<'static>; 10] = [
+const FIELDS: [Field<'static>; 12] = [
     Field {
         name: DEFAULT_ID_FIELD,
         also: &[],
@@ -62,6 +62,16 @@ const FIELDS: [Field<'static>; 10] = [
     },
     Field {
         name: "added_date",
+        also: &[],
+        required: false,
+    },
+    Field {
+        name: "bullet_points",
+        also: &[],
+        required: false,
+    },
+    Field {
+        name: "color",
         also: &[],
         required: false,
     },
@@ -121,6 +131,8 @@ fn product(cells: &[Cell<'_>]) -> Result<Product, BadCell> {
         fields: ItemFields {
             title: Some(required(1)?),
             description: text(2)?,
+            bullet_points: text(10)?,
+            color: text(11)?,
             brand: text(3)?,
             category: text(4)?,
             price: amount(5)?,

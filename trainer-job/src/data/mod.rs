@@ -182,7 +182,8 @@ fn synthetic(
     )
 }
 
-pub(crate) fn read_catalog(
+/// Reads and checks the catalogue alone. Objects are downloaded into `work_dir`.
+pub fn read_catalog(
     source: &TableSource,
     work_dir: &Path,
     progress: &mut Progress<'_>,

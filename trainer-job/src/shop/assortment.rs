@@ -167,6 +167,7 @@ impl Assortment {
                 rating_count: Some(rating_count),
                 stock: Some(if sold { item.stock } else { 0.0 }),
                 added_time: Some(first_day * 86_400),
+                ..ItemFields::default()
             },
         }
     }

@@ -36,6 +36,8 @@ fn job(data: DataSource) -> TrainingJob {
         parameters: BoostingParameters::default(),
         position_bias: PositionBias::Auto,
         labels: LabelSettings::default(),
+        counter_dropout: 0.3,
+        candidate_list: false,
         evaluation: EvaluationSettings {
             holdout_days: 3,
             baselines: vec![],

@@ -57,7 +57,7 @@ fn trained() -> Trained {
         features: &features,
         threads: 1,
     };
-    boosting::train(&groups(400, 1), &groups(100, 2), &settings, |_, _| {}).unwrap()
+    boosting::train(&groups(400, 1), Some(&groups(100, 2)), &settings, |_, _| {}).unwrap()
 }
 
 /// What LightGBM itself makes of a model's text.

@@ -50,6 +50,8 @@ fn job(store: &Path, shop: SyntheticShop) -> TrainingJob {
         parameters: BoostingParameters::default(),
         position_bias: PositionBias::Auto,
         labels: LabelSettings::default(),
+        counter_dropout: 0.3,
+        candidate_list: false,
         evaluation: EvaluationSettings {
             holdout_days: 7,
             baselines: vec![

@@ -291,7 +291,7 @@ fn a_blackout_ends_after_it_starts() {
 
 #[test]
 fn decimals_quantities_and_places_have_a_form() {
-    let rows: [(&str, &[&str], &[&str]); 9] = [
+    let rows: [(&str, &[&str], &[&str]); 10] = [
         (
             "/spec/properties/evaluation/properties/gates/items/properties/threshold",
             &["0", "0.6", "1", "1.0"],
@@ -313,6 +313,11 @@ fn decimals_quantities_and_places_have_a_form() {
             &[
                 "NaN", "1.5", "-0.1", "fast", "0", "0.0", ".0", "0.000000", "0.", "00.1",
             ],
+        ),
+        (
+            "/spec/properties/training/properties/counterDropout",
+            &["0", "0.3", ".5", "0.999999", "0.0"],
+            &["1", "1.0", "-0.1", "NaN", "0.", "00.1", "0.1234567"],
         ),
         (
             "/spec/properties/artifacts/properties/uri",

@@ -48,6 +48,8 @@ fn table() -> Vec<(&'static str, Value, Effect)> {
         ("/training/parameters/seed", json!(1), Trains),
         ("/training/positionBias", json!("None"), Trains),
         ("/training/labels/maturityHours", json!(24), Trains),
+        ("/features/candidateList", json!(true), Trains),
+        ("/training/counterDropout", json!("0.5"), Trains),
         (
             "/training/resources/limits/memory",
             json!("3Gi"),

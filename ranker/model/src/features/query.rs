@@ -1,7 +1,11 @@
+use super::{
+    matching::{QueryTerm, share},
+    meaning::Meaning,
+};
 use crate::{
     item::ItemFields,
-    lexicon::{self, COLLECTIONS, Collection, Lexicon},
-    text::{Analyzer, trigrams},
+    lexicon::{Affinity, Collection, Label, Lexicon},
+    text::{Analyzer, fold, trigrams, words},
     texts::{AnalysedText, TermId, TermList, TextView},
 };
 
@@ -17,64 +21,51 @@ pub struct AnalysedQuery {
     /// In the order of the query.
     tokens: Vec<TermId>,
     /// Distinct, in the order of the words.
-    terms: Vec<QueryTerm>,
+    pub(super) terms: Vec<QueryTerm>,
     /// Words that the lexicon lacks, in the order of the numbers that they have here.
     own: Vec<String>,
     trigrams: Trigrams,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-struct QueryTerm {
-    id: TermId,
-    count: f64,
-    idf: [f64; COLLECTIONS],
-}
-
-/// How well a query matches the documents of one collection.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct FieldMatch {
-    pub bm25: f64,
-    /// BM25 over the best score that any text could have for this query.
-    pub share: f64,
-    /// Share of the query's distinct terms that occur.
-    pub coverage: f64,
-}
-
-impl FieldMatch {
-    pub(super) const UNKNOWN: Self = Self {
-        bm25: f64::NAN,
-        share: f64::NAN,
-        coverage: f64::NAN,
-    };
+    pub(super) meaning: Meaning,
+    /// What the terms say about the item's brand and category.
+    pub(super) brand: Affinity,
+    pub(super) category: Affinity,
 }
 
 impl AnalysedQuery {
     pub(super) fn new(analyzer: &Analyzer, lexicon: &Lexicon, raw: &str) -> Self {
         let key = analyzer.query_key(raw);
-        let mut words = analyzer.tokens(raw);
-        words.truncate(MAX_QUERY_TERMS);
+        let folded = fold(raw);
+        let typed: Vec<&str> = words(&folded).take(MAX_QUERY_TERMS).collect();
+        let mut stems: Vec<String> = typed.iter().map(|word| analyzer.token(word)).collect();
         let mut own = Vec::new();
-        let tokens = words
-            .iter()
-            .map(|word| {
-                lexicon
-                    .term(word)
-                    .unwrap_or_else(|| number_own(&mut own, word))
-            })
-            .collect();
+        let mut number = |stem: &String| {
+            let known = lexicon.term(stem);
+            known.unwrap_or_else(|| number_own(&mut own, stem))
+        };
+        let tokens: Vec<TermId> = stems.iter().map(&mut number).collect();
         let mut query = Self {
             trigrams: Trigrams::of(&key),
+            meaning: Meaning::new(analyzer, lexicon, &typed, &tokens),
+            brand: Affinity::default(),
+            category: Affinity::default(),
             terms: Vec::new(),
             key,
             tokens,
             own,
         };
-        words.sort_unstable();
-        query.terms = words
+        stems.sort_unstable();
+        query.terms = stems
             .chunk_by(|a, b| a == b)
             .map(|run| query.term(lexicon, &run[0], run.len()))
             .collect();
+        query.brand = query.affinity(lexicon, Label::Brand);
+        query.category = query.affinity(lexicon, Label::Category);
         query
+    }
+
+    fn affinity(&self, lexicon: &Lexicon, label: Label) -> Affinity {
+        let weight = |term: &QueryTerm| (term.id, term.idf[Collection::Title as usize]);
+        lexicon.affinity(label, self.terms.iter().map(weight))
     }
 
     fn term(&self, lexicon: &Lexicon, word: &str, count: usize) -> QueryTerm {
@@ -118,37 +109,6 @@ impl AnalysedQuery {
         self.tokens.is_empty()
     }
 
-    /// By [`Collection`].
-    pub(super) fn matches(&self, text: &TextView, lexicon: &Lexicon) -> [FieldMatch; COLLECTIONS] {
-        if self.terms.is_empty() {
-            return [FieldMatch::UNKNOWN; COLLECTIONS];
-        }
-        let lengths = text.lengths();
-        let mut matches = [FieldMatch::default(); COLLECTIONS];
-        for term in &self.terms {
-            let counts = text.counts(term.id);
-            for (found, collection) in matches.iter_mut().zip(Collection::ALL) {
-                let weight = term.count * term.idf[collection as usize];
-                found.share += weight * (lexicon::BM25_K1 + 1.0);
-                let count = collection.sum(&counts);
-                if count > 0 {
-                    let length = collection.sum(&lengths).into();
-                    let average = lexicon.average_length(collection);
-                    found.coverage += 1.0;
-                    found.bm25 += weight * lexicon::saturation(count.into(), length, average);
-                }
-            }
-        }
-        for (found, collection) in matches.iter_mut().zip(Collection::ALL) {
-            found.share = found.bm25 / found.share;
-            found.coverage /= self.terms.len() as f64;
-            if !collection.is_known(text) {
-                *found = FieldMatch::UNKNOWN;
-            }
-        }
-        matches
-    }
-
     /// 1 where the query stands in the title word for word.
     pub(super) fn phrase_in_title(&self, text: &TextView) -> f64 {
         self.in_title(text, |title| {
@@ -168,6 +128,33 @@ impl AnalysedQuery {
             Some(title) if !self.is_empty() => f64::from(u8::from(holds(title))),
             _ => f64::NAN,
         }
+    }
+
+    /// Share of the query's pairs of neighbours that are neighbours in the title.
+    pub(super) fn title_bigrams(&self, text: &TextView) -> f64 {
+        let Some(title) = text.terms(TermList::Title) else {
+            return f64::NAN;
+        };
+        let pairs = self.tokens.windows(2);
+        let all = pairs.len();
+        let found = pairs.filter(|pair| title.windows(2).any(|window| window == *pair));
+        share(found.count(), all)
+    }
+
+    /// Mean inverse document frequency of the terms over all text; 0 for a query without terms.
+    pub(super) fn mean_idf(&self) -> f64 {
+        let sum: f64 = self.idfs().sum();
+        sum / self.terms.len().max(1) as f64
+    }
+
+    /// The largest of them.
+    pub(super) fn rarest_idf(&self) -> f64 {
+        self.idfs().fold(0.0, f64::max)
+    }
+
+    fn idfs(&self) -> impl Iterator<Item = f64> {
+        let idf = |term: &QueryTerm| term.idf[Collection::All as usize];
+        self.terms.iter().map(idf)
     }
 
     /// Share of the query's character trigrams that the title has: forgives typing errors.

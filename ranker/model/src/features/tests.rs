@@ -3,7 +3,11 @@ use std::collections::{BTreeMap, HashSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{counters::Totals, item::ItemFields, texts::Texts};
+use crate::{
+    counters::Totals,
+    item::ItemFields,
+    texts::{AnalysedText, Texts},
+};
 
 const NOW: i64 = 1_700_000_000;
 
@@ -11,7 +15,9 @@ fn shoe() -> ItemFields {
     ItemFields {
         title: Some("Nike Running Shoes Red".into()),
         description: Some("Light shoes for the road".into()),
+        bullet_points: Some("Breathable mesh".into()),
         brand: Some("Nike".into()),
+        color: Some("Red".into()),
         category: Some("sports_outdoors/shoes".into()),
         price: Some(99.0),
         rating: Some(4.5),
@@ -29,12 +35,16 @@ struct Shop {
 
 impl Shop {
     fn new() -> Self {
-        let analyzer = Analyzer::english();
         let other = ItemFields {
             title: Some("Blue kettle".into()),
             ..ItemFields::default()
         };
-        let (_, lexicon) = Texts::build(&analyzer, [Some(&shoe()), Some(&other)]).unwrap();
+        Self::of(&[shoe(), other])
+    }
+
+    fn of(items: &[ItemFields]) -> Self {
+        let analyzer = Analyzer::english();
+        let (_, lexicon) = Texts::build(&analyzer, items.iter().map(Some)).unwrap();
         let totals = Totals {
             impressions: [100; 9],
             clicks: [10; 9],
@@ -166,6 +176,149 @@ fn a_known_row_has_the_values_computed_by_hand() {
         shop.row("shoe running", &shoe(), None, None)["title_exact"],
         0.0
     );
+}
+
+/// A shop of these titles, each of a brand of its own, and the first item's row under a query.
+fn first_row(titles: [&str; 3], query: &str) -> BTreeMap<&'static str, f32> {
+    let items: Vec<ItemFields> = titles
+        .iter()
+        .zip(["Acme", "Best Foot", "Zen"])
+        .map(|(title, brand)| ItemFields {
+            title: Some((*title).into()),
+            brand: Some(brand.into()),
+            category: Some(format!("things > {}", title.split(' ').next().unwrap())),
+            ..ItemFields::default()
+        })
+        .collect();
+    let shop = Shop::of(&items);
+    shop.row(query, &items[0], None, None)
+}
+
+#[test]
+fn what_a_query_rules_out_is_told_apart_from_what_it_asks_for() {
+    let others = ["Sneaker free of laces", "Sneaker laceless"];
+    let query = "sneaker without laces";
+    for (title, in_title, without, less) in [
+        ("Sneaker with laces", 1.0, 0.0, 0.0),
+        ("Sneaker without laces", 1.0, 2.0, 0.0),
+        ("Sneaker lace free", 1.0, 2.0, 1.0),
+        ("Sneaker laceless", 0.0, 0.0, 1.0),
+    ] {
+        let row = first_row([title, others[0], others[1]], query);
+        let found = ["unwanted_in_title", "says_without", "says_less"].map(|name| row[name]);
+        assert_eq!(found, [in_title, without, less], "{title:?}");
+    }
+    let row = first_row(["Not rated film", "Film", "Free film"], "not rated film");
+    assert!(row["unwanted_in_title"].is_nan());
+}
+
+#[test]
+fn people_colours_numbers_and_brands_are_matched_as_such() {
+    let titles = ["Grey boot for women size 7", "Boot mens black", "Zen boot"];
+    let row = |query| first_row(titles, query);
+    for (query, name, value) in [
+        ("ladies boots", "audience_match", 1.0),
+        ("mens boots", "audience_match", -1.0),
+        ("gray boots", "colour_match", 1.0),
+        ("black boots", "colour_match", 0.0),
+        ("black boots", "other_colours", 1.0),
+        ("boots 7", "number_match", 1.0),
+        ("boots 8", "number_match", 0.0),
+        ("acme boots", "brand_named", 1.0),
+        ("best foot boots", "brand_named", 0.0),
+        ("boot grey", "title_head_coverage", 1.0),
+        ("boot 7", "title_head_coverage", 0.5),
+        ("grey boot", "title_bigrams", 1.0),
+        ("boot grey", "title_bigrams", 0.0),
+        ("women", "title_first_match", 3.0),
+    ] {
+        assert_eq!(row(query)[name], value, "{name} of {query:?}");
+    }
+    for name in [
+        "audience_match",
+        "colour_match",
+        "number_match",
+        "brand_named",
+    ] {
+        assert!(row("boots")[name].is_nan(), "{name}");
+    }
+}
+
+#[test]
+fn words_point_to_the_brands_and_categories_of_their_titles() {
+    let row = first_row(["Kettle steel", "Kettle steel", "Lamp steel"], "kettle");
+    // Two of the three titles with the word, and one more that nobody has seen.
+    assert_eq!(row["category_affinity"], 2.0 / 3.0);
+    assert_eq!(row["category_affinity_relative"], 1.0);
+    assert_eq!(row["brand_affinity"], 1.0 / 3.0);
+    let row = first_row(["Lamp steel", "Kettle steel", "Kettle steel"], "kettle");
+    assert_eq!(row["category_affinity"], 0.0);
+    let row = first_row(["Lamp", "Kettle", "Pot"], "vase");
+    assert!(row["category_affinity_relative"].is_nan());
+}
+
+#[test]
+fn a_pair_counts_from_its_fifth_impression() {
+    let shop = Shop::new();
+    for (shown, known) in [(4, false), (5, true)] {
+        let mut pair = Counters::default();
+        pair.impressions[2] = shown;
+        let row = shop.row("shoes", &shoe(), None, Some(&pair));
+        assert_eq!(!row["query_item_ctr_30d"].is_nan(), known, "{shown}");
+    }
+}
+
+#[test]
+fn lists_are_looked_at_as_a_whole_or_not_at_all() {
+    let titles: Vec<ItemFields> = (0..MIN_CANDIDATES)
+        .map(|index| ItemFields {
+            title: Some(if index == 0 {
+                "Lamp".into()
+            } else {
+                "Red shoe".into()
+            }),
+            price: Some(index as f64),
+            ..ItemFields::default()
+        })
+        .collect();
+    let shop = Shop::of(&titles);
+    let (similarity, price) = (
+        column("list_similarity").unwrap(),
+        column("list_price_rank"),
+    );
+    let filled = |candidates: usize| {
+        let query = shop.context().query("shoe");
+        let tools = (&shop.analyzer, &shop.lexicon);
+        let texts: Vec<AnalysedText> = titles[..candidates]
+            .iter()
+            .map(|fields| query.analyse(tools, fields, &TextView::default()))
+            .collect();
+        let mut rows = Vec::new();
+        for (text, fields) in texts.iter().zip(&titles) {
+            let input = RowInput {
+                text: text.view(),
+                numbers: fields.numbers(),
+                item_history: None,
+                query_item: None,
+                time: NOW,
+            };
+            shop.context().row(&query, &input, &mut rows);
+        }
+        let mut list = CandidateList::default();
+        for text in &texts {
+            list.add(&shop.lexicon, &text.view());
+        }
+        list.fill(&mut rows);
+        rows
+    };
+    let (all, few) = (filled(MIN_CANDIDATES), filled(MIN_CANDIDATES - 1));
+    let at = |rows: &[f32], row: usize, column: usize| rows[row * features().len() + column];
+    assert_eq!(at(&all, 0, similarity), 0.0);
+    let others = (MIN_CANDIDATES - 2) as f32 / (MIN_CANDIDATES - 1) as f32;
+    assert!((at(&all, 1, similarity) - others).abs() < 1e-6);
+    assert_eq!(at(&all, 0, price.unwrap()), 0.0);
+    assert_eq!(at(&all, MIN_CANDIDATES - 1, price.unwrap()), 1.0);
+    assert!(at(&few, 1, similarity).is_nan() && at(&few, 1, price.unwrap()).is_nan());
 }
 
 #[test]

@@ -230,15 +230,16 @@ fn a_model_that_does_not_fit_this_program_is_refused() {
     );
     assert_eq!(
         with(|_| {}, |m| m.features.swap(0, 1)),
-        "model.bst: feature 0 is \"query_terms\", the manifest has \"title_terms\""
+        "model.bst: feature 0 is \"query_terms\", the manifest has \"query_mean_idf\""
     );
+    let last = features::features().len() - 1;
     assert_eq!(
-        with(|_| {}, |m| m.features.truncate(27)),
-        "model.bst: feature 27 is \"query_item_cart_rate_30d\", the manifest has none"
+        with(|_| {}, |m| m.features.truncate(last)),
+        format!("model.bst: feature {last} is \"list_price_rank\", the manifest has none")
     );
     assert!(
         with(|_| {}, |m| m.features_version += 1)
-            .starts_with("featuresVersion is 2, this program reads 1")
+            .starts_with("featuresVersion is 3, this program reads 2")
     );
     assert!(
         with(|_| {}, |m| m.text.language = "german".into())
@@ -254,7 +255,8 @@ fn a_golden_sample_that_is_not_met_is_refused() {
         with(|g| g.rows.clear(), |_| {}),
         "golden.json row 0: there are no rows"
     );
-    let rating = |g: &mut Golden| g.rows[2].features[14] = Some(4.0);
+    let rating =
+        |g: &mut Golden| g.rows[2].features[features::column("rating").unwrap()] = Some(4.0);
     assert_eq!(
         with(rating, |_| {}),
         "golden.json row 2: rating is NaN, the trainer computed 4"
@@ -270,7 +272,10 @@ fn a_golden_sample_that_is_not_met_is_refused() {
     );
     assert_eq!(
         with(|g| g.rows[0].features.truncate(27), |_| {}),
-        "golden.json row 0: has 27 features, the model has 28"
+        format!(
+            "golden.json row 0: has 27 features, the model has {}",
+            features::features().len()
+        )
     );
 }
 
@@ -350,4 +355,36 @@ fn a_malformed_forest_is_refused_even_when_it_is_sealed() {
         refusal(&shop),
         "model.bst: feature 0 is \"a\", the manifest has \"query_terms\""
     );
+}
+
+#[test]
+fn only_a_model_that_says_so_compares_candidates() {
+    let ids: Vec<String> = (0..features::MIN_CANDIDATES)
+        .map(|n| format!("new{n}"))
+        .collect();
+    let fields: Vec<ItemFields> = (0..features::MIN_CANDIDATES)
+        .map(|n| ItemFields {
+            title: Some("Running shoes".into()),
+            price: Some(n as f64),
+            ..ItemFields::default()
+        })
+        .collect();
+    let candidates: Vec<Candidate> = ids
+        .iter()
+        .zip(&fields)
+        .map(|(id, fields)| Candidate {
+            id,
+            fields,
+            ..Candidate::default()
+        })
+        .collect();
+    let column = features::column("list_price_rank").unwrap();
+    let mut bundle = open(&Artifacts::write()).unwrap();
+    let rank = |bundle: &Bundle| {
+        let rows = bundle.features_of("running shoes", NOW, &candidates);
+        (rows[0][column], rows.last().unwrap()[column])
+    };
+    assert!(rank(&bundle).0.is_nan() && !bundle.looks_at_lists());
+    bundle.model.manifest.candidate_list = true;
+    assert_eq!(rank(&bundle), (0.0, 1.0));
 }

@@ -120,6 +120,7 @@ pub fn manifest(trees: u32) -> ModelManifest {
         text: Analyzer::english().version(),
         features_version: FEATURES_VERSION,
         features: feature_names(),
+        candidate_list: false,
         parameters: BoostingParameters::default(),
         trees,
         trained_through_time: jiff::Timestamp::from_second(NOW).unwrap(),

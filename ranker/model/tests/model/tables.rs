@@ -42,19 +42,21 @@ fn number() -> impl Strategy<Value = Option<f64>> {
 
 fn fields() -> impl Strategy<Value = ItemFields> {
     (
-        (text(), text(), text(), text()),
+        (text(), text(), text(), text(), text(), text()),
         (number(), number(), number(), number()),
         prop::option::of(any::<i64>()),
     )
         .prop_map(
             |(
-                (title, description, brand, category),
+                (title, description, bullet_points, brand, color, category),
                 (price, rating, rating_count, stock),
                 added_time,
             )| ItemFields {
                 title,
                 description,
+                bullet_points,
                 brand,
+                color,
                 category,
                 price,
                 rating,
@@ -321,7 +323,7 @@ fn malformed_tables_are_refused_with_file_and_place() {
                 let at = section(b, 3).2;
                 add(b, at + 8, 248)
             },
-            "lexicon.table: has 2 sums, expected 3",
+            "lexicon.table: has 5 sums, expected 6",
         ),
     ];
     for (index, (file, change, expected)) in cases.into_iter().enumerate() {

@@ -1,9 +1,13 @@
 //! Text analysis. Everything here is part of the artifact's meaning: a change that alters one
 //! output raises [`TEXT_VERSION`], and artifacts of another version are refused.
 
+mod roles;
+
 use rust_stemmers::{Algorithm, Stemmer};
 use searchop_contract::TextVersion;
 use unicode_normalization::UnicodeNormalization;
+
+pub(crate) use roles::{ABSENCE, AUDIENCES, COLOURS, Role, role};
 
 /// Version of the normaliser and the tokeniser.
 pub const TEXT_VERSION: u32 = 1;
@@ -48,17 +52,64 @@ impl Analyzer {
     /// Stemmed lower-case words in the order of the text, split at everything that is neither
     /// letter nor digit.
     pub fn tokens(&self, text: &str) -> Vec<String> {
-        fold(text)
-            .split(|c: char| !c.is_alphanumeric())
-            .filter(|word| !word.is_empty())
-            .map(|word| self.stemmer.stem(word).into_owned())
-            .collect()
+        words(&fold(text)).map(|word| self.token(word)).collect()
     }
+
+    /// The same of the part of a title that names the thing itself: up to the first "for", "with"
+    /// or "compatible", comma, colon, bracket, bar or dash.
+    pub(crate) fn head_tokens(&self, title: &str) -> Vec<String> {
+        let folded = fold(title);
+        let mut end = 0;
+        let mut tokens = Vec::new();
+        for word in words(&folded) {
+            let start = word.as_ptr() as usize - folded.as_ptr() as usize;
+            let separated = end > 0 && separates(&folded[end..start]);
+            if separated || role(word) == Some(Role::Link) {
+                break;
+            }
+            end = start + word.len();
+            tokens.push(self.token(word));
+        }
+        tokens
+    }
+
+    /// The stem of a folded word.
+    pub(crate) fn token(&self, word: &str) -> String {
+        self.stemmer.stem(word).into_owned()
+    }
+}
+
+/// The words of folded text.
+pub(crate) fn words(folded: &str) -> impl Iterator<Item = &str> {
+    folded
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+}
+
+/// Whether what stands between two words ends a part of a title.
+fn separates(gap: &str) -> bool {
+    gap.contains([',', '|', '(', '[', ':', '–', '—']) || gap.contains(" - ")
+}
+
+/// Words as one name, each behind `mark`, which no token has.
+pub(crate) fn name<'a>(mark: char, words: impl IntoIterator<Item = &'a str>) -> String {
+    words.into_iter().fold(String::new(), |mut name, word| {
+        name.push(mark);
+        name.push_str(word);
+        name
+    })
+}
+
+/// The last step with a word of a category's path: "books > fiction" and "books/fiction".
+pub(crate) fn leaf(path: &str) -> &str {
+    path.split(['>', '/', '|'])
+        .rfind(|step| step.contains(char::is_alphanumeric))
+        .unwrap_or_default()
 }
 
 /// NFKC and lower case. Lower-casing can leave text that NFKC composes further, and the other way
 /// round; the second pass makes the result a fixed point.
-fn fold(text: &str) -> String {
+pub(crate) fn fold(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();
     }
@@ -119,6 +170,35 @@ mod tests {
         );
         assert_eq!(analyzer.tokens("sports_outdoors"), ["sport", "outdoor"]);
         assert!(analyzer.tokens("—!?").is_empty());
+    }
+
+    #[test]
+    fn the_head_of_a_title_names_the_thing() {
+        let analyzer = Analyzer::english();
+        for (title, head) in [
+            ("Leather Cases for Kindle", "leather case"),
+            ("Kindle, 6 inch", "kindl"),
+            ("Desk - white", "desk"),
+            ("T-shirt (red)", "t shirt"),
+            ("Anti-slip mat", "anti slip mat"),
+            ("For Kindle", ""),
+            ("(2 pack) socks", "2 pack sock"),
+            ("", ""),
+        ] {
+            assert_eq!(analyzer.head_tokens(title).join(" "), head, "{title:?}");
+        }
+    }
+
+    #[test]
+    fn categories_have_a_last_step() {
+        for (path, last) in [
+            ("books > fiction", " fiction"),
+            ("books/fiction > ", "fiction "),
+            ("books", "books"),
+            (" > ", ""),
+        ] {
+            assert_eq!(leaf(path), last, "{path:?}");
+        }
     }
 
     #[test]

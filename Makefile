@@ -79,6 +79,10 @@ integration-workspace: build ; $(call workspace,test) --exclude searchop-e2e --t
 bench-quality: setup-build ## Measure rankings on the products and human grades in QUALITY_DATA
 	@$(call trainer,test) --quiet --bench quality
 
+.PHONY: bench-gate
+bench-gate: build-trainer ## How often the gate errs, on worlds whose truth is known
+	@$(call workspace,test) --quiet --bench gate -- $(TRAINER_TARGET)/release/searchop-trainer
+
 .PHONY: crds crds-check
 crds: build-workspace ## Write crds/ from the types
 	@rm -f crds/*.yaml && mkdir -p crds

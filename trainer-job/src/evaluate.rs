@@ -1,45 +1,45 @@
-//! How good the candidate is on the held-out lists, beside the served model and rankings that need
-//! no model. Every ranker orders the same lists; each query counts once, as the mean of its lists.
-//! The operator only compares these figures with limits.
+//! How good the candidate is on the held-out lists, beside the served model, models that served
+//! before, and rankings that need no model. Every ranker orders the same lists, from the same rows:
+//! only what ranks differs. The operator only compares these figures with limits.
 
-use std::collections::BTreeMap;
+use std::collections::{HashMap, HashSet};
 
 use searchop_contract::{
-    BaselineName, EvaluationSettings, Measure, Measurement, Metric, Reference,
+    BaselineName, ClickWeights, EvaluationSettings, Evidence, ListSlice, Measure, Measurement,
+    Reference,
+};
+use searchop_evaluation::{
+    clicks,
+    held_out::{HeldOut, HeldOutList, Rankings},
+    report::{self, Changes, Comparison, Figures, Pair, SliceFigures, TABLE_CONFIDENCE},
 };
 use searchop_model::{features::features, forest::Forest};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    metrics,
+    propensity::Propensities,
     rows::{RowList, Rows},
     slices::Slice,
-    statistics::{self, Bounds},
 };
 
-/// Cut-off of the printed table.
-const TABLE_K: u32 = 10;
-/// Confidence of the printed comparisons; gates have their own.
-const TABLE_CONFIDENCE: f64 = 0.95;
 /// The feature by which BM25 ranks.
 const BM25_FEATURE: &str = "all_bm25";
+/// With so many judged queries a rule reads judgments unless it says otherwise.
+const ENOUGH_JUDGED: usize = 100;
+/// Where the traffic of head and torso ends, from the most frequent query down.
+const HEAD_SHARE: f64 = 1.0 / 3.0;
+const TORSO_SHARE: f64 = 2.0 / 3.0;
 
-/// Held-out lists with the scores of each ranker.
-pub struct Evaluation<'a> {
-    rows: &'a Rows,
-    lists: Vec<&'a RowList>,
-    candidate: Scores,
-    served: Option<Scores>,
-    overlap: Overlap,
-}
-
-/// A score for each row of each held-out list, list after list.
+/// A score for each candidate of each held-out list, list after list.
 type Scores = Vec<f64>;
 
 /// Who is compared.
+#[derive(Clone, Copy)]
 pub struct Contestants<'a> {
     pub candidate: &'a Forest,
     pub served: Option<&'a Forest>,
+    /// Versions that served before, without those that have trained on the held-out days.
+    pub promoted: &'a [(u32, Forest)],
     pub overlap: Overlap,
 }
 
@@ -50,67 +50,182 @@ pub struct Overlap {
     pub candidate: bool,
     /// Then comparisons with it mean nothing.
     pub served: bool,
+    /// No promoted version is left to compare with.
+    pub promoted: bool,
+}
+
+/// Held-out lists with the scores of each ranker.
+pub struct Evaluation<'a> {
+    rows: &'a Rows,
+    /// With weights where propensities are known.
+    clicks: Panel,
+    /// Queries with grades.
+    judged: Panel,
+    evidence: Evidence,
+    overlap: Overlap,
+}
+
+/// Lists of one kind, and what every ranker makes of them.
+struct Panel {
+    held_out: HeldOut,
+    /// Rows of the lists' candidates.
+    rows: Vec<usize>,
+    candidate: Scores,
+    served: Option<Scores>,
+    promoted: Vec<(u32, Scores)>,
+}
+
+impl Panel {
+    fn new(rows: &Rows, held_out: HeldOut, indices: Vec<usize>, contestants: Contestants) -> Self {
+        let by = |forest: &Forest| rows.scores(forest, indices.iter().copied());
+        Self {
+            candidate: by(contestants.candidate),
+            served: contestants.served.map(by),
+            promoted: contestants
+                .promoted
+                .iter()
+                .map(|(version, forest)| (*version, by(forest)))
+                .collect(),
+            held_out,
+            rows: indices,
+        }
+    }
 }
 
 impl<'a> Evaluation<'a> {
-    pub fn new(rows: &'a Rows, contestants: &Contestants) -> Self {
-        let lists: Vec<&RowList> = rows.of(Slice::Gate).collect();
-        let by = |forest: &Forest| rows.scores(forest, lists.iter().flat_map(|l| l.rows.clone()));
-        let (candidate, served) = (by(contestants.candidate), contestants.served.map(by));
+    /// Without `propensities`, clicks are taken as they are.
+    pub fn new(
+        rows: &'a Rows,
+        contestants: Contestants,
+        propensities: Option<&Propensities>,
+    ) -> Self {
+        let before = Before::new(rows);
+        let panel = |slice: Slice, propensities: Option<&Propensities>| {
+            let (held_out, indices) = held_out(rows, slice, &before, propensities);
+            Panel::new(rows, held_out, indices, contestants)
+        };
+        let clicks = panel(Slice::Gate, propensities);
+        let judged = panel(Slice::Judged, None);
+        // Judgments have a list a query.
+        let evidence = match (judged.held_out.lists.len(), propensities) {
+            (ENOUGH_JUDGED.., _) => Evidence::Judgments,
+            (_, Some(_)) => Evidence::DebiasedClicks,
+            (_, None) => Evidence::RawClicks,
+        };
         Self {
             rows,
-            candidate,
-            served,
+            clicks,
+            judged,
+            evidence,
             overlap: contestants.overlap,
-            lists,
         }
     }
 
-    /// One measurement for each of `settings.measures`, in their order.
-    pub fn measurements(&self, settings: &EvaluationSettings) -> Vec<Measurement> {
-        settings
+    /// What relevance is read from where nothing is asked for.
+    pub fn evidence(&self) -> Evidence {
+        self.evidence
+    }
+
+    /// How far the clicks' weights can be trusted; `None` where they have none.
+    pub fn click_weights(&self) -> Option<ClickWeights> {
+        let HeldOut {
+            weights, labels, ..
+        } = &self.clicks.held_out;
+        clicks::counted(weights, labels)
+    }
+
+    /// Held-out lists with a click.
+    pub fn lists(&self) -> usize {
+        self.clicks.held_out.lists.len()
+    }
+
+    /// One measurement for each of `settings.measures`, in their order, and the promoted version
+    /// that was the best by the first measure that compares with that.
+    pub fn measurements(&self, settings: &EvaluationSettings) -> (Vec<Measurement>, Option<u32>) {
+        let against_best = |measure: &&Measure| measure.against == Some(Reference::BestPromoted);
+        let best = settings
             .measures
             .iter()
-            .map(|measure| self.measurement(*measure, settings.confidence))
-            .collect()
+            .find(against_best)
+            .and_then(|measure| self.best_promoted(*measure));
+        let measurements = settings
+            .measures
+            .iter()
+            .map(|measure| self.measurement(*measure, best, settings.confidence))
+            .collect();
+        (measurements, best)
     }
 
-    fn measurement(&self, measure: Measure, confidence: f64) -> Measurement {
-        let Measure { metric, k, against } = measure;
-        let candidate = self.by_query(&self.candidate, metric, k);
-        let reference = against
-            .and_then(|reference| self.scores(reference))
-            .map(|s| self.by_query(&s, metric, k));
-        let own = statistics::mean(&candidate, confidence);
-        let difference = match (&reference, against) {
-            (Some(reference), _) => {
-                statistics::relative_difference(&candidate, reference, confidence)
-            }
-            (None, None) => own,
-            (None, Some(_)) => None,
+    fn best_promoted(&self, measure: Measure) -> Option<u32> {
+        let panel = self.panel(measure.on)?;
+        let figure = |(version, scores): &(u32, Scores)| {
+            let found = panel.held_out.by_query(scores, measure.into());
+            Some((*version, found.figure(TABLE_CONFIDENCE)?))
         };
-        let bounds = difference.and_then(|estimate| estimate.bounds);
-        Measurement {
-            measure,
-            candidate: own.and_then(|estimate| rounded(estimate.value)),
-            reference: reference
-                .and_then(|values| statistics::mean(&values, confidence))
-                .and_then(|e| rounded(e.value)),
-            low: bounds.and_then(|Bounds { low, .. }| rounded(low)),
-            high: bounds.and_then(|Bounds { high, .. }| rounded(high)),
-            queries: u32::try_from(candidate.len()).unwrap_or(u32::MAX),
-            holdout_overlap: self.overlap.candidate
-                || (self.overlap.served && against == Some(Reference::Served)),
+        panel
+            .promoted
+            .iter()
+            .filter_map(figure)
+            // The newest of equals.
+            .max_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)))
+            .map(|(version, _)| version)
+    }
+
+    fn measurement(&self, measure: Measure, best: Option<u32>, confidence: f64) -> Measurement {
+        let Some(panel) = self.panel(measure.on) else {
+            let nothing = Rankings {
+                candidate: &[],
+                reference: None,
+                overlaps: false,
+            };
+            return HeldOut::default().measurement(measure, nothing, confidence);
+        };
+        let against_version = match measure.against {
+            Some(Reference::Served) => self.overlap.served,
+            Some(Reference::BestPromoted) => self.overlap.promoted,
+            _ => false,
+        };
+        // Grades are given by people, whatever a model was trained on.
+        let held_out_by_time = measure.on.unwrap_or(self.evidence) != Evidence::Judgments;
+        let reference = measure
+            .against
+            .and_then(|reference| self.scores(panel, reference, best));
+        let rankings = Rankings {
+            candidate: &panel.candidate,
+            reference: reference.as_deref(),
+            overlaps: held_out_by_time && (self.overlap.candidate || against_version),
+        };
+        if measure.on == Some(Evidence::RawClicks) {
+            let raw = HeldOut {
+                weights: Vec::new(),
+                ..panel.held_out.clone()
+            };
+            return raw.measurement(measure, rankings, confidence);
+        }
+        panel.held_out.measurement(measure, rankings, confidence)
+    }
+
+    /// `None` where there is no such evidence.
+    fn panel(&self, on: Option<Evidence>) -> Option<&Panel> {
+        match on.unwrap_or(self.evidence) {
+            Evidence::Judgments => Some(&self.judged),
+            Evidence::DebiasedClicks if self.clicks.held_out.weights.is_empty() => None,
+            Evidence::DebiasedClicks | Evidence::RawClicks => Some(&self.clicks),
         }
     }
 
-    fn scores(&self, reference: Reference) -> Option<Scores> {
-        let rows = self.rows;
+    fn scores(&self, panel: &Panel, reference: Reference, best: Option<u32>) -> Option<Scores> {
+        let score = |of: &dyn Fn(usize) -> f64| panel.rows.iter().map(|&row| of(row)).collect();
         match reference {
-            Reference::Served => self.served.clone(),
+            Reference::Served => panel.served.clone(),
+            Reference::BestPromoted => {
+                let mut promoted = panel.promoted.iter();
+                let found = promoted.find(|(version, _)| Some(*version) == best);
+                found.map(|(_, scores)| scores.clone())
+            }
             // Earlier is better; an unknown position is behind every known one.
-            Reference::LoggedOrder => Some(score(rows, &self.lists, |index| {
-                rows.candidates[index]
+            Reference::LoggedOrder => Some(score(&|row| {
+                self.rows.candidates[row]
                     .position
                     .map_or(f64::NEG_INFINITY, |position| -f64::from(position))
             })),
@@ -118,83 +233,64 @@ impl<'a> Evaluation<'a> {
                 let column = features()
                     .iter()
                     .position(|feature| feature.name == BM25_FEATURE)?;
-                Some(score(rows, &self.lists, |index| {
-                    f64::from(rows.row(index)[column])
-                }))
+                Some(score(&|row| f64::from(self.rows.row(row)[column])))
             }
             // All the same: the metrics then give the expected value over every order.
-            Reference::Random => Some(vec![0.0; self.candidate.len()]),
+            Reference::Random => Some(vec![0.0; panel.candidate.len()]),
         }
     }
 
-    /// The mean of each query's lists, in order of query keys.
-    fn by_query(&self, scores: &[f64], metric: Metric, k: u32) -> Vec<f64> {
-        let mut queries: BTreeMap<u32, (f64, f64)> = BTreeMap::new();
-        let mut start = 0;
-        for list in &self.lists {
-            let end = start + list.rows.len();
-            let labels: Vec<u8> = self.rows.candidates[list.rows.clone()]
-                .iter()
-                .map(|candidate| candidate.label)
-                .collect();
-            if let Some(value) = metrics::measure(metric, k, &scores[start..end], &labels) {
-                let (sum, lists) = queries.entry(list.key).or_default();
-                *sum += value;
-                *lists += 1.0;
-            }
-            start = end;
-        }
-        queries
-            .into_values()
-            .map(|(sum, lists)| sum / lists)
-            .collect()
-    }
-
-    /// Held-out lists.
-    pub fn lists(&self) -> usize {
-        self.lists.len()
+    fn shown(&self) -> &Panel {
+        // The default is always there.
+        self.panel(None).unwrap_or(&self.clicks)
     }
 
     /// The figures of the candidate and of the baselines: nothing here depends on what is served.
-    pub fn table(&self, baselines: &[BaselineName]) -> Table {
-        let mut rankers = vec![self.figures("candidate", &self.candidate)];
-        let mut comparisons = Vec::new();
-        let ours = self.by_query(&self.candidate, Metric::NDCG, TABLE_K);
+    /// `keys` are the query keys by number.
+    pub fn table(&self, baselines: &[BaselineName], keys: &[String]) -> Table {
+        let panel = self.shown();
+        let mut table = Table {
+            evidence: self.evidence,
+            clicks: self.click_weights(),
+            rankers: vec![Figures::new("candidate", &panel.held_out, &panel.candidate)],
+            comparisons: Vec::new(),
+            slices: report::slices(&panel.held_out, &panel.candidate, None),
+            changes: Changes::default(),
+        };
         for &baseline in baselines {
             let name = format!("{baseline:?}");
-            if let Some(scores) = self.scores(baseline.into()) {
-                rankers.push(self.figures(&name, &scores));
-                comparisons.push(compare(
-                    name,
-                    &ours,
-                    &self.by_query(&scores, Metric::NDCG, TABLE_K),
-                ));
+            if let Some(scores) = self.scores(panel, baseline.into(), None) {
+                let figures = Figures::new(&name, &panel.held_out, &scores);
+                table.rankers.push(figures);
+                let pair = pair(panel, &scores);
+                if table.comparisons.is_empty() {
+                    table.changes = pair.changes(keys);
+                }
+                table.comparisons.push(pair.compare(&name));
             }
         }
-        Table {
-            rankers,
-            comparisons,
-        }
+        table
     }
 
-    /// The served model's line of the table.
-    pub fn served_figures(&self) -> Option<Figures> {
-        self.served
-            .as_ref()
-            .map(|scores| self.figures("served", scores))
+    /// What is known of the served model, beside the candidate; `None` where there is none.
+    pub fn beside_served(&self, keys: &[String]) -> Option<BesideServed> {
+        let panel = self.shown();
+        let served = panel.served.as_ref()?;
+        let pair = pair(panel, served);
+        Some(BesideServed {
+            figures: Figures::new("served", &panel.held_out, served),
+            comparison: pair.compare("served"),
+            slices: report::slices(&panel.held_out, &panel.candidate, Some(served)),
+            changes: pair.changes(keys),
+        })
     }
+}
 
-    fn figures(&self, ranker: &str, scores: &[f64]) -> Figures {
-        let mean = |metric| {
-            let values = self.by_query(scores, metric, TABLE_K);
-            statistics::mean(&values, TABLE_CONFIDENCE).and_then(|estimate| rounded(estimate.value))
-        };
-        Figures {
-            ranker: ranker.to_owned(),
-            ndcg_at_10: mean(Metric::NDCG),
-            mrr_at_10: mean(Metric::MRR),
-            map_at_10: mean(Metric::MAP),
-        }
+fn pair<'a>(panel: &'a Panel, other: &'a [f64]) -> Pair<'a> {
+    Pair {
+        held_out: &panel.held_out,
+        candidate: &panel.candidate,
+        other,
     }
 }
 
@@ -202,71 +298,125 @@ impl<'a> Evaluation<'a> {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Table {
+    /// What relevance was read from.
+    pub evidence: Evidence,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clicks: Option<ClickWeights>,
     pub rankers: Vec<Figures>,
     pub comparisons: Vec<Comparison>,
+    pub slices: Vec<SliceFigures>,
+    /// Against the first baseline.
+    pub changes: Changes,
 }
 
-/// One ranker's line.
+/// The served model and the candidate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Figures {
-    pub ranker: String,
-    pub ndcg_at_10: Option<f64>,
-    pub mrr_at_10: Option<f64>,
-    pub map_at_10: Option<f64>,
+pub struct BesideServed {
+    pub figures: Figures,
+    pub comparison: Comparison,
+    pub slices: Vec<SliceFigures>,
+    pub changes: Changes,
 }
 
-/// NDCG@10 of the candidate against a baseline, query by query.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Comparison {
-    pub against: String,
-    /// Relative to the baseline.
-    pub difference: Option<f64>,
-    /// One-sided bounds at 95 %.
-    pub low: Option<f64>,
-    pub high: Option<f64>,
-    /// Queries on which the candidate is better, equal, worse.
-    pub wins: usize,
-    pub ties: usize,
-    pub losses: usize,
+/// What was seen before the held-out days.
+struct Before {
+    /// By query key.
+    parts: HashMap<u32, ListSlice>,
+    items: HashSet<u32>,
 }
 
-fn compare(against: String, ours: &[f64], theirs: &[f64]) -> Comparison {
-    /// Smaller differences are rounding.
-    const EQUAL: f64 = 1e-12;
-    let estimate = statistics::relative_difference(ours, theirs, TABLE_CONFIDENCE);
-    let bounds = estimate.and_then(|estimate| estimate.bounds);
-    let count = |holds: fn(f64) -> bool| {
-        ours.iter()
-            .zip(theirs)
-            .filter(|(a, b)| holds(*a - *b))
-            .count()
-    };
-    let (wins, losses) = (count(|d| d > EQUAL), count(|d| d < -EQUAL));
-    Comparison {
-        against,
-        difference: estimate.and_then(|estimate| rounded(estimate.value)),
-        low: bounds.and_then(|bounds| rounded(bounds.low)),
-        high: bounds.and_then(|bounds| rounded(bounds.high)),
-        wins,
-        ties: ours.len() - wins - losses,
-        losses,
+impl Before {
+    fn new(rows: &Rows) -> Self {
+        let mut counts: HashMap<u32, usize> = HashMap::new();
+        let mut items = HashSet::new();
+        for list in rows.of(Slice::Train).chain(rows.of(Slice::Valid)) {
+            *counts.entry(list.key).or_default() += 1;
+            items.extend(
+                rows.candidates[list.rows.clone()]
+                    .iter()
+                    .map(|one| one.item),
+            );
+        }
+        Self {
+            parts: by_frequency(counts),
+            items,
+        }
+    }
+
+    /// The slices that a held-out list is in.
+    fn slices(&self, rows: &Rows, list: &RowList) -> Vec<ListSlice> {
+        let part = self.parts.get(&list.key).copied();
+        let mut slices = vec![part.unwrap_or(ListSlice::Tail)];
+        if part.is_none() {
+            slices.push(ListSlice::ColdQueries);
+        }
+        let mut candidates = rows.candidates[list.rows.clone()].iter();
+        if candidates.any(|one| one.label > 0 && !self.items.contains(&one.item)) {
+            slices.push(ListSlice::ColdItems);
+        }
+        slices
     }
 }
 
-fn score(rows: &Rows, lists: &[&RowList], of: impl Fn(usize) -> f64) -> Scores {
-    let scores: Scores = lists
-        .iter()
-        .flat_map(|list| list.rows.clone())
-        .map(of)
-        .collect();
-    debug_assert!(scores.len() <= rows.candidates.len());
-    scores
+/// Query keys by how many lists they have, cut where a third of the lists and two thirds are above.
+fn by_frequency(counts: HashMap<u32, usize>) -> HashMap<u32, ListSlice> {
+    let all: usize = counts.values().sum();
+    let mut keys: Vec<(u32, usize)> = counts.into_iter().collect();
+    keys.sort_unstable_by_key(|&(key, count)| (std::cmp::Reverse(count), key));
+    let mut above = 0;
+    let part = |(key, count): (u32, usize)| {
+        let share = above as f64 / all as f64;
+        above += count;
+        let part = match share {
+            share if share < HEAD_SHARE => ListSlice::Head,
+            share if share < TORSO_SHARE => ListSlice::Torso,
+            _ => ListSlice::Tail,
+        };
+        (key, part)
+    };
+    keys.into_iter().map(part).collect()
 }
 
-/// Six decimals are more than any list of queries can tell apart. `None` for what is no number.
-fn rounded(value: f64) -> Option<f64> {
-    // Adding zero turns -0.0 into 0.0.
-    value.is_finite().then(|| (value * 1e6).round() / 1e6 + 0.0)
+/// The lists of a slice, and the rows of their candidates.
+fn held_out(
+    rows: &Rows,
+    slice: Slice,
+    before: &Before,
+    propensities: Option<&Propensities>,
+) -> (HeldOut, Vec<usize>) {
+    let mut held_out = HeldOut::default();
+    let mut indices = Vec::new();
+    for list in rows.of(slice) {
+        let start = held_out.labels.len();
+        for row in list.rows.clone() {
+            let candidate = &rows.candidates[row];
+            indices.push(row);
+            held_out.labels.push(candidate.label);
+            if let Some(propensities) = propensities {
+                let weight = clicks::weight(propensities.of(candidate.position));
+                held_out.weights.push(weight);
+            }
+        }
+        held_out.lists.push(HeldOutList {
+            key: list.key,
+            candidates: start..held_out.labels.len(),
+            slices: before.slices(rows, list),
+        });
+    }
+    (held_out, indices)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thirds_of_the_traffic() {
+        let counts = HashMap::from([(1, 30), (2, 20), (3, 20), (4, 10), (5, 10), (6, 10)]);
+        let found = by_frequency(counts);
+        let parts: Vec<ListSlice> = (1..=6).map(|key| found[&key]).collect();
+        use ListSlice::{Head, Tail, Torso};
+        assert_eq!(parts, [Head, Head, Torso, Tail, Tail, Tail]);
+    }
 }

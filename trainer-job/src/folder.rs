@@ -11,6 +11,7 @@
 //! | `model/`          | publish    | the sealed model                                          |
 
 use std::{
+    collections::HashMap,
     fs::{self, File},
     path::{Path, PathBuf},
 };
@@ -187,6 +188,7 @@ fn rows(frame: &DataFrame) -> PolarsResult<(Rows, RowNames)> {
         .map(|name| frame.column(name)?.f32())
         .collect::<PolarsResult<_>>()?;
     let (mut rows, mut names, mut last) = (Rows::default(), RowNames::default(), None);
+    let mut numbers: HashMap<&str, u32> = HashMap::new();
     for row in 0..frame.height() {
         let slice = Slice::ALL
             .into_iter()
@@ -207,8 +209,10 @@ fn rows(frame: &DataFrame) -> PolarsResult<(Rows, RowNames)> {
             .rows
             .end = row + 1;
         name(&mut names.keys, key, queries.get(row));
-        let item = u32::try_from(row).expect("a frame has fewer than 2^32 rows");
-        name(&mut names.items, item, items.get(row));
+        let id = items.get(row).unwrap_or_default();
+        let next = u32::try_from(numbers.len()).expect("a frame has fewer than 2^32 rows");
+        let item = *numbers.entry(id).or_insert(next);
+        name(&mut names.items, item, Some(id));
         let label = u8::try_from(labels.get(row).unwrap_or_default()).unwrap_or(u8::MAX);
         rows.candidates.push(Candidate {
             item,
@@ -225,7 +229,8 @@ fn rows(frame: &DataFrame) -> PolarsResult<(Rows, RowNames)> {
     Ok((rows, names))
 }
 
-/// Item numbers are those of the rows here: nothing behind this point compares items.
+/// Item numbers are in order of first sight here, other than before they were saved: behind this
+/// point it only counts which are the same.
 fn name(names: &mut Vec<String>, number: u32, text: Option<&str>) {
     let number = number as usize;
     if names.len() <= number {

@@ -165,8 +165,8 @@ mod tests {
             ),
             (
                 "NDCG",
-                "ERR",
-                "job: evaluation.measures[0].metric: unknown variant `ERR`",
+                "DCG",
+                "job: evaluation.measures[0].metric: unknown variant `DCG`",
             ),
             (
                 "\"k\": 10",

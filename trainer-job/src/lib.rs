@@ -2,9 +2,10 @@
 //!
 //! [`data`] and [`shop`] bring the catalogue and the click log; [`traffic`], [`stage_a`], [`kept_counters`],
 //! [`history`], [`slices`], [`lists`] and [`rows`] make rows of them, which [`prepare`] puts
-//! together; [`propensity`] and [`position_bias`] tell what positions are worth; [`boosting`] trains; [`evaluate`] judges
-//! with [`metrics`] and [`statistics`]; [`publish`] seals and stores. [`mod@run`] does all of it for
-//! one [`job`]; [`folder`] keeps what is made on the way for who works stage by stage.
+//! together; [`propensity`] and [`position_bias`] tell what positions are worth; [`boosting`]
+//! trains; [`evaluate`] judges with [`searchop_evaluation`]; [`publish`] seals and stores.
+//! [`mod@run`] does all of it for one [`job`]; [`folder`] keeps what is made on the way for who works
+//! stage by stage.
 
 pub mod boosting;
 pub mod check;
@@ -17,7 +18,6 @@ pub mod history;
 pub mod job;
 pub mod kept_counters;
 pub mod lists;
-pub mod metrics;
 pub mod position_bias;
 pub mod prepare;
 pub mod progress;
@@ -28,7 +28,8 @@ pub mod run;
 pub mod shop;
 pub mod slices;
 pub mod stage_a;
-pub mod statistics;
 pub mod termination;
 pub mod threads;
 pub mod traffic;
+
+pub use searchop_evaluation::metrics;

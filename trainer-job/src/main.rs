@@ -8,11 +8,11 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use searchop_contract::{CheckOutcome, FailureReason, JudgmentFormat, TrainingReport};
+use searchop_evaluation::report::Figures;
 use searchop_trainer::{
     check,
     data::judgments,
     error::TrainError,
-    evaluate::Figures,
     folder::Folder,
     job,
     progress::{Progress, Stage},
@@ -261,16 +261,18 @@ fn allowed_threads() -> Result<usize, TrainError> {
 fn print_table(lines: &[Figures]) {
     let figure = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
     println!(
-        "{:<12} {:>8} {:>8} {:>8}",
-        "held out", "NDCG@10", "MRR@10", "MAP@10"
+        "{:<12} {:>8} {:>8} {:>8} {:>9} {:>8}",
+        "held out", "NDCG@10", "MRR@10", "MAP@10", "Recall@10", "ERR@10"
     );
     for line in lines {
         println!(
-            "{:<12} {:>8} {:>8} {:>8}",
+            "{:<12} {:>8} {:>8} {:>8} {:>9} {:>8}",
             line.ranker,
             figure(line.ndcg_at_10),
             figure(line.mrr_at_10),
-            figure(line.map_at_10)
+            figure(line.map_at_10),
+            figure(line.recall_at_10),
+            figure(line.err_at_10)
         );
     }
 }

@@ -7,6 +7,7 @@ use searchop_contract::{
     Digest, MANIFEST_FORMAT, ModelManifest, Published, TrainingJob,
     names::{IMPORTANCE_FILE, MLMODEL_FILE, MODEL_FILE, REPORT_FILE, S3_PREFIX},
 };
+use searchop_evaluation::report::EvaluationReport;
 use searchop_model::{
     artifact::{Golden, GoldenRow, read_manifest_bytes, read_model, write_artifact, write_file},
     bundle::{Bundle, features_of},
@@ -28,6 +29,9 @@ use crate::{
 pub const MODEL_DIR: &str = "model";
 /// The version of LightGBM that writes the model text.
 const LIGHTGBM_VERSION: &str = "4.7.0";
+
+/// Four years of weekly versions.
+const KEPT_REPORTS: u32 = 200;
 
 /// The store with a runtime to talk to it.
 pub struct Store {
@@ -87,6 +91,17 @@ impl Store {
             (MODEL_DIR, ArtifactKind::Model, &published.digest),
         ] {
             self.publish_one(kind, &work.join(dir), digest)?;
+        }
+        Ok(())
+    }
+
+    /// Puts what was found out about a version beside the artifacts, in place of what was found out
+    /// about it before. The last [`KEPT_REPORTS`] versions have one.
+    pub fn write_report(&self, report: &EvaluationReport) -> Result<(), TrainError> {
+        let write = self.store.write_report(report.version, pretty(report));
+        self.runtime.block_on(write)?;
+        if let Some(old) = report.version.checked_sub(KEPT_REPORTS) {
+            self.runtime.block_on(self.store.delete_report(old))?;
         }
         Ok(())
     }

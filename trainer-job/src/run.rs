@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use searchop_contract::{
-    DataSource, Measurement, Published, ReferenceModel, TrainingJob, TrainingReport,
+    ClickWeights, DataSource, Evidence, Measure, Measurement, PromotedModel, Published, Reference,
+    ReferenceModel, TrainingJob, TrainingReport,
 };
+use searchop_evaluation::report::{EvaluationReport, Figures};
 use searchop_model::{
     artifact::read_model, features::feature_names, forest::Forest, store::ArtifactKind,
 };
@@ -15,7 +17,7 @@ use crate::{
     data::{self, Cleaning, Dataset, Step},
     dropout,
     error::TrainError,
-    evaluate::{Contestants, Evaluation, Figures, Overlap, Table},
+    evaluate::{BesideServed, Contestants, Evaluation, Overlap, Table},
     kept_counters::KeptCounters,
     lists::{JudgmentCounts, ListCounts},
     position_bias::PositionBiasDecision,
@@ -62,18 +64,61 @@ pub struct Outcome {
 #[serde(rename_all = "camelCase")]
 pub struct Judged {
     pub measurements: Vec<Measurement>,
+    /// What relevance was read from where nothing was asked for.
+    pub evidence: Evidence,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clicks: Option<ClickWeights>,
+    /// The best of the promoted versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best_promoted: Option<u32>,
     /// Candidate and baselines.
     pub table: Table,
-    /// The served model's line.
-    pub served: Option<Figures>,
+    /// The served model beside the candidate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served: Option<BesideServed>,
 }
 
 impl Judged {
     /// Candidate, served model and baselines beside each other.
     pub fn lines(&self) -> Vec<Figures> {
         let mut lines = self.table.rankers.clone();
-        lines.splice(1..1, self.served.clone());
+        lines.splice(
+            1..1,
+            self.served.iter().map(|served| served.figures.clone()),
+        );
         lines
+    }
+
+    /// Everything that was found out, for people to read later.
+    fn report(
+        &self,
+        job: &TrainingJob,
+        summary: &Summary,
+        published: &Published,
+    ) -> EvaluationReport {
+        let served = self.served.as_ref();
+        let beside = served.map(|served| served.comparison.clone());
+        let comparisons = beside.into_iter().chain(self.table.comparisons.clone());
+        EvaluationReport {
+            version: job.version,
+            digest: published.digest.clone(),
+            reference: job.reference.as_ref().map(|model| model.digest.clone()),
+            from: summary.gate.from.clone(),
+            to: summary.gate.to.clone(),
+            confidence: job.evaluation.confidence,
+            evidence: self.evidence,
+            clicks: self.clicks,
+            best_promoted: self.best_promoted,
+            measurements: self.measurements.clone(),
+            rankers: self.lines(),
+            comparisons: comparisons.collect(),
+            slices: served
+                .map_or(&self.table.slices, |served| &served.slices)
+                .clone(),
+            changes: served
+                .map_or(&self.table.changes, |served| &served.changes)
+                .clone(),
+        }
     }
 }
 
@@ -101,12 +146,17 @@ pub fn run(
             (judged, published)
         }
     };
+    let evaluation = judged.report(job, &prepared.summary, &published);
+    bench.store.write_report(&evaluation)?;
     let table = judged.lines();
     let report = TrainingReport {
         version: job.version,
         published: Some(published),
         measurements: judged.measurements,
         data: Some(prepared.summary.data),
+        evidence: Some(judged.evidence),
+        best_promoted: judged.best_promoted,
+        clicks: judged.clicks,
         failure: None,
     };
     Ok(Outcome { report, table })
@@ -240,24 +290,33 @@ impl Bench<'_> {
     ) -> Result<Judged, TrainError> {
         let running = self.progress.begin(Stage::Evaluate, None);
         let served = self.served(&prepared.summary)?;
+        let promoted = self.promoted(&prepared.summary)?;
         let contestants = Contestants {
             candidate,
             served: served.as_ref().and_then(|served| served.forest.as_ref()),
+            promoted: &promoted.models,
             overlap: Overlap {
                 candidate: candidate_overlaps,
                 served: served.as_ref().is_some_and(|served| served.overlaps),
+                promoted: promoted.models.is_empty() && promoted.overlaps,
             },
         };
-        let evaluation = Evaluation::new(&prepared.rows, &contestants);
+        let propensities = prepared.summary.position_bias.propensities.as_ref();
+        let evaluation = Evaluation::new(&prepared.rows, contestants, propensities);
+        let keys = &prepared.names.keys;
+        let (measurements, best_promoted) = evaluation.measurements(&self.job.evaluation);
         let judged = Judged {
-            measurements: evaluation.measurements(&self.job.evaluation),
-            table: evaluation.table(&self.job.evaluation.baselines),
-            served: evaluation.served_figures(),
+            measurements,
+            evidence: evaluation.evidence(),
+            clicks: evaluation.click_weights(),
+            best_promoted,
+            table: evaluation.table(&self.job.evaluation.baselines, keys),
+            served: evaluation.beside_served(keys),
         };
         let served = judged
             .served
             .as_ref()
-            .and_then(|figures| figures.ndcg_at_10);
+            .and_then(|served| served.figures.ndcg_at_10);
         running.end(counts([
             ("holdoutLists", evaluation.lists().into()),
             (
@@ -297,6 +356,35 @@ impl Bench<'_> {
         Ok(Some(served))
     }
 
+    /// Versions that served before. One that is gone, that this program cannot compute features for
+    /// or that has trained on the held-out days is left out; the others still hold the line.
+    fn promoted(&self, summary: &Summary) -> Result<Promoted, TrainError> {
+        let asked = |measure: &Measure| measure.against == Some(Reference::BestPromoted);
+        let mut found = Promoted::default();
+        if !self.job.evaluation.measures.iter().any(asked) {
+            return Ok(found);
+        }
+        for PromotedModel { version, digest } in &self.job.promoted {
+            let dir = match self.store.fetch(ArtifactKind::Model, digest, self.work) {
+                Err(TrainError::StorageRefused(message)) => {
+                    tracing::warn!(version, "promoted model is not compared: {message}");
+                    continue;
+                }
+                fetched => fetched?,
+            };
+            match read_model(&dir, digest) {
+                Ok(model) if model.manifest.trained_through_time > summary.trained_through_time => {
+                    found.overlaps = true;
+                }
+                Ok(model) => found.models.push((*version, model.forest)),
+                Err(error) => {
+                    tracing::warn!(version, "promoted model is not compared: {error}");
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// Seals and stores both artifacts, then deletes what nobody needs any more.
     pub fn publish(
         &self,
@@ -321,6 +409,14 @@ impl Bench<'_> {
 
 struct Served {
     forest: Option<Forest>,
+    overlaps: bool,
+}
+
+/// Versions that served before.
+#[derive(Default)]
+struct Promoted {
+    models: Vec<(u32, Forest)>,
+    /// One of them has trained on the held-out days, and is left out.
     overlaps: bool,
 }
 

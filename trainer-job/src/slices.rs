@@ -163,6 +163,7 @@ mod tests {
             artifacts_uri: "file:///tmp".into(),
             reference: None,
             evaluate_only: None,
+            promoted: vec![],
             keep: vec![],
         }
     }

@@ -29,10 +29,8 @@ pub fn failed(version: u32, reason: FailureReason, message: &str) -> TrainingRep
     };
     TrainingReport {
         version,
-        published: None,
-        measurements: vec![],
-        data: None,
         failure: Some(failure),
+        ..TrainingReport::default()
     }
 }
 

@@ -41,6 +41,8 @@ impl From<&Measurement> for Figure {
             high: text(measurement.high),
             queries: i64::from(measurement.queries),
             holdout_overlap: measurement.holdout_overlap,
+            on: measurement.measure.on,
+            slice: measurement.measure.slice,
         }
     }
 }
@@ -68,13 +70,15 @@ impl Figure {
             metric: self.metric,
             k: u32::try_from(self.k).unwrap_or_default(),
             against: self.against,
+            on: self.on,
+            slice: self.slice,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use searchop_contract::{Metric, Reference};
+    use searchop_contract::{Evidence, ListSlice, Metric, Reference};
 
     use super::*;
 
@@ -99,9 +103,9 @@ mod tests {
     fn a_figure_comes_back_as_the_measurement_it_was() {
         let measurement = Measurement {
             measure: Measure {
-                metric: Metric::MRR,
-                k: 10,
-                against: Some(Reference::Served),
+                on: Some(Evidence::Judgments),
+                slice: Some(ListSlice::Tail),
+                ..Measure::new(Metric::MRR, 10, Some(Reference::BestPromoted))
             },
             candidate: Some(0.741),
             reference: Some(0.703),

@@ -2,8 +2,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResource;
 use schemars::JsonSchema;
 pub use searchop_contract::{
-    BaselineName, EventFormat, JudgmentFormat, Metric, OutOfStock, Pins, PositionBias, Reference,
-    ServingRule,
+    BaselineName, EventFormat, Evidence, JudgmentFormat, ListSlice, Metric, OutOfStock, Pins,
+    PositionBias, Reference, ServingRule,
 };
 use serde::{Deserialize, Serialize};
 
@@ -353,7 +353,7 @@ impl Default for Parameters {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("x-kubernetes-validations" = [
-    {"rule": "self.gates.all(gate, !has(gate.against) || gate.against == 'Served' || self.baselines.exists(name, name == gate.against))", "message": "a gate compares with a baseline that evaluation.baselines does not list"},
+    {"rule": "self.gates.all(gate, !has(gate.against) || gate.against == 'Served' || gate.against == 'BestPromoted' || self.baselines.exists(name, name == gate.against))", "message": "a gate compares with a baseline that evaluation.baselines does not list"},
 ]))]
 pub struct Evaluation {
     /// What is kept back from training.
@@ -414,6 +414,8 @@ impl Default for Holdout {
 #[schemars(extend("x-kubernetes-validations" = [
     {"rule": "has(self.threshold) != has(self.against)", "message": "a gate needs exactly one of threshold and against"},
     {"rule": "has(self.against) == has(self.goal) && has(self.against) == has(self.margin)", "message": "against, goal and margin go together"},
+    {"rule": "!has(self.slice) || (has(self.goal) && self.goal == 'NotWorse')", "message": "a gate on a slice is a guard: it needs goal NotWorse"},
+    {"rule": "!has(self.on) || self.on != 'RawClicks' || (has(self.dryRun) && self.dryRun)", "message": "a gate on RawClicks needs dryRun: raw clicks favour whatever ranks like the order that was shown"},
 ]))]
 pub struct GateRule {
     /// Name of the rule, unique in the list.
@@ -448,6 +450,19 @@ pub struct GateRule {
     #[schemars(regex(pattern = r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$"), length(max = 8))]
     pub margin: Option<String>,
 
+    /// What relevance is read from. Where absent: judgments of 100 queries or more, else clicks
+    /// weighted by how likely their position was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Evidence")]
+    pub on: Option<Evidence>,
+
+    /// Judges only part of the held-out lists, as a guard: it fails only where the candidate is
+    /// significantly worse than the margin allows, all guards taken together (Holm), and judges
+    /// nothing on fewer than 50 queries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ListSlice")]
+    pub slice: Option<ListSlice>,
+
     /// Runs that the rule judges, by what started them; all where empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 3))]
@@ -464,8 +479,9 @@ impl GateRule {
         10
     }
 
-    /// A change of the spec must win by 5 %, a scheduled retrain must not lose 1 %, and every
-    /// version must beat plain text search.
+    /// A change of the spec must win by 5 %, a scheduled retrain must not lose 1 % against what
+    /// serves nor 2 % against the best of the last versions, and every version must beat plain text
+    /// search.
     pub fn defaults() -> Vec<Self> {
         let rule = |name: &str, against, goal, margin: &str, applies_to: &[Trigger]| Self {
             name: name.to_owned(),
@@ -475,6 +491,8 @@ impl GateRule {
             against: Some(against),
             goal: Some(goal),
             margin: Some(margin.to_owned()),
+            on: None,
+            slice: None,
             applies_to: applies_to.to_vec(),
             dry_run: false,
         };
@@ -492,6 +510,13 @@ impl GateRule {
                 Reference::Served,
                 Goal::NotWorse,
                 "0.01",
+                &[Trigger::Schedule],
+            ),
+            rule(
+                "ratchet",
+                Reference::BestPromoted,
+                Goal::NotWorse,
+                "0.02",
                 &[Trigger::Schedule],
             ),
         ]

@@ -1,6 +1,6 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
-use searchop_contract::{Metric, Reference};
+use searchop_contract::{Evidence, ListSlice, Metric, Reference};
 use serde::{Deserialize, Serialize};
 
 use crate::Trigger;
@@ -25,6 +25,13 @@ pub struct RankingModelStatus {
     /// The version that answered before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub previous: Option<ServedVersion>,
+
+    /// Promoted versions that history does not hold any more, newest first. A candidate is compared
+    /// with the best of the last eight.
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    #[schemars(length(max = 8))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub promoted: Vec<PromotedVersion>,
 
     /// The newest run.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,6 +110,18 @@ pub struct ServedVersion {
 
     /// Since when it serves.
     pub promoted_time: Time,
+}
+
+/// A version that served once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PromotedVersion {
+    /// Number of the version.
+    pub version: i32,
+
+    /// Address of the model.
+    #[schemars(length(max = 71))]
+    pub digest: String,
 }
 
 /// The record of a run. Writing it is the lock; nothing starts before it is stored.
@@ -205,6 +224,15 @@ pub struct Candidate {
     #[schemars(length(max = 8))]
     pub confidence: String,
 
+    /// What the trainer read relevance from, where a rule left it to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Evidence")]
+    pub evidence: Option<Evidence>,
+
+    /// The best of the last promoted versions, where the candidate was compared with that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best_promoted: Option<i32>,
+
     /// Figures that the gate reads, as the trainer reported them.
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     #[schemars(length(max = 16))]
@@ -249,9 +277,19 @@ pub struct Figure {
     /// Distinct queries behind the figure.
     pub queries: i64,
 
-    /// The reference trained on part of the held-out days.
+    /// The candidate or the reference trained on part of the held-out days.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub holdout_overlap: bool,
+
+    /// What relevance was asked to be read from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Evidence")]
+    pub on: Option<Evidence>,
+
+    /// Part of the held-out lists that counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ListSlice")]
+    pub slice: Option<ListSlice>,
 }
 
 /// How a run ended.
@@ -312,6 +350,8 @@ pub struct GateStatus {
 pub enum Verdict {
     /// Does not apply to this run, or there is nothing to compare with yet.
     Skipped,
+    /// A guard of a slice with too few queries to judge.
+    NotJudged,
     Passed,
     /// The data were too few to tell.
     Inconclusive,
@@ -381,7 +421,7 @@ pub struct HistoryEntry {
     #[schemars(length(max = 71))]
     pub digest: Option<String>,
 
-    /// Address of its tables.
+    /// Address of its tables, where it was promoted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 71))]
     pub tables_digest: Option<String>,

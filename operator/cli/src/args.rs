@@ -62,6 +62,10 @@ pub enum Command {
     /// Print the calls that make a search engine ask a ranker: `searchop connect opensearch … | sh`.
     Connect(Connect),
 
+    /// Read what was found out about versions when they were judged.
+    #[command(subcommand)]
+    Gate(Gate),
+
     /// Print a completion script: `source <(searchop completion bash)`.
     Completion { shell: Shell },
 
@@ -135,6 +139,61 @@ pub struct NextTicks {
     /// Ticks after this time, such as 2026-11-24T09:30:00Z [default: now].
     #[arg(long, value_name = "TIME")]
     pub from: Option<jiff::Timestamp>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Gate {
+    /// Say why a version passed or not: figures, slices, queries that gained and lost.
+    Explain(Explain),
+
+    /// Say what other rules would have decided about the versions that there are.
+    ///
+    /// Each version is judged by itself, against what served when it was judged. Rules that read a
+    /// figure which was not measured then end in an error that says so.
+    Backtest(Backtest),
+}
+
+/// Where reports are stored.
+#[derive(Debug, Args)]
+pub struct Reports {
+    #[command(flatten)]
+    pub folder: Folder,
+
+    /// Folder of artifacts [default: artifacts in the folder of --dir].
+    #[arg(long, value_name = "FOLDER")]
+    pub artifacts: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Explain {
+    #[command(flatten)]
+    pub reports: Reports,
+
+    /// Number of the version [default: the newest].
+    #[arg(long, value_name = "N")]
+    pub version: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub struct Backtest {
+    #[command(flatten)]
+    pub files: Files,
+
+    #[command(flatten)]
+    pub reports: Reports,
+
+    /// What started the versions whose history is not known.
+    #[arg(long, value_enum, default_value_t = Started::Schedule)]
+    pub trigger: Started,
+}
+
+/// What started a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "PascalCase")]
+pub enum Started {
+    SpecChange,
+    Schedule,
+    Manual,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 mod args;
 mod connect;
 mod exit;
+mod gate;
 mod import;
 mod local;
 mod manifest;
@@ -47,6 +48,7 @@ async fn run(cli: &Cli, log: Log) -> Exit {
             print!("{}", connect::script(args));
             Ok(Exit::Done)
         }
+        Command::Gate(args) => return judged(args, log),
         Command::Completion { shell } => {
             complete(*shell);
             Ok(Exit::Done)
@@ -67,6 +69,23 @@ fn import(args: &args::Import, log: Log) -> Exit {
         print_error(log.paint(), &error);
         error.exit()
     })
+}
+
+fn judged(args: &args::Gate, log: Log) -> Exit {
+    let result = match args {
+        args::Gate::Explain(args) => gate::explain(args, log),
+        args::Gate::Backtest(args) => gate::backtest(args, log),
+    };
+    match result {
+        Ok(text) => {
+            print!("{text}");
+            Exit::Done
+        }
+        Err(error) => {
+            print_error(log.paint(), &error);
+            error.exit()
+        }
+    }
 }
 
 fn complete(shell: args::Shell) {

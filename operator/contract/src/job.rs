@@ -38,6 +38,10 @@ pub struct TrainingJob {
     /// Measure this published model instead of training one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evaluate_only: Option<ReferenceModel>,
+    /// Versions that were promoted before, newest first, for [`Reference::BestPromoted`]; at most
+    /// [`TrainingJob::MAX_PROMOTED`]. One that is gone or cannot be read is left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub promoted: Vec<PromotedModel>,
     /// Digests (models and tables) to keep when pruning after publication; the one just published
     /// and the reference are always kept.
     #[serde(default)]
@@ -51,6 +55,19 @@ pub(crate) fn is_false(value: &bool) -> bool {
 
 fn default_counter_dropout() -> f64 {
     0.3
+}
+
+impl TrainingJob {
+    /// So many promoted versions are looked back at.
+    pub const MAX_PROMOTED: usize = 8;
+}
+
+/// A version that served.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PromotedModel {
+    pub version: u32,
+    pub digest: Digest,
 }
 
 /// A published model with the tables it serves from.
@@ -205,6 +222,89 @@ pub struct Measure {
     pub k: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub against: Option<Reference>,
+    /// What relevance is read from; the trainer chooses where this is absent, see
+    /// [`TrainingReport::evidence`](crate::TrainingReport::evidence).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<Evidence>,
+    /// Only these lists count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slice: Option<ListSlice>,
+}
+
+impl Measure {
+    /// Over all held-out lists, on whatever evidence there is.
+    pub fn new(metric: Metric, k: u32, against: Option<Reference>) -> Self {
+        Self {
+            metric,
+            k,
+            against,
+            on: None,
+            slice: None,
+        }
+    }
+}
+
+/// What says which candidates were relevant.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+pub enum Evidence {
+    /// People's grades.
+    Judgments,
+    /// Clicks, carts and purchases, each weighted by the inverse of the chance that its position
+    /// was looked at.
+    DebiasedClicks,
+    /// The same without weights. It favours whatever ranks like the order that was shown.
+    RawClicks,
+}
+
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Judgments => "judgments",
+            Self::DebiasedClicks => "debiased clicks",
+            Self::RawClicks => "raw clicks",
+        })
+    }
+}
+
+/// Part of the held-out lists.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+pub enum ListSlice {
+    /// Lists of queries that no list before the held-out days was for.
+    ColdQueries,
+    /// Lists in which something was wanted that no list before the held-out days showed.
+    ColdItems,
+    /// Lists of the most frequent queries, a third of the traffic before the held-out days.
+    Head,
+    /// The next third.
+    Torso,
+    /// All other queries, new ones among them.
+    Tail,
+}
+
+impl ListSlice {
+    pub const ALL: [Self; 5] = [
+        Self::ColdQueries,
+        Self::ColdItems,
+        Self::Head,
+        Self::Torso,
+        Self::Tail,
+    ];
+}
+
+impl fmt::Display for ListSlice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ColdQueries => "cold queries",
+            Self::ColdItems => "cold items",
+            Self::Head => "head queries",
+            Self::Torso => "torso queries",
+            Self::Tail => "tail queries",
+        })
+    }
 }
 
 /// Ranking metric.
@@ -216,6 +316,8 @@ pub enum Metric {
     NDCG,
     MRR,
     MAP,
+    Recall,
+    ERR,
 }
 
 impl fmt::Display for Metric {
@@ -224,6 +326,8 @@ impl fmt::Display for Metric {
             Self::NDCG => "NDCG",
             Self::MRR => "MRR",
             Self::MAP => "MAP",
+            Self::Recall => "Recall",
+            Self::ERR => "ERR",
         })
     }
 }
@@ -248,6 +352,9 @@ pub enum BaselineName {
 pub enum Reference {
     /// The served version, re-scored on the same held-out queries.
     Served,
+    /// The best of the last 8 promoted versions, each re-scored on the same held-out queries: many
+    /// small losses do not add up unseen.
+    BestPromoted,
     LoggedOrder,
     Bm25,
     Random,
@@ -257,10 +364,18 @@ impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Served => "the served version",
+            Self::BestPromoted => "the best of the last promoted versions",
             Self::LoggedOrder => "the logged order",
             Self::Bm25 => "BM25",
             Self::Random => "a random order",
         })
+    }
+}
+
+impl Reference {
+    /// It is a version of the model, so that there is none before the first one serves.
+    pub fn is_version(self) -> bool {
+        matches!(self, Self::Served | Self::BestPromoted)
     }
 }
 

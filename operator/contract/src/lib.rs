@@ -18,13 +18,15 @@ pub use check::{Check, CheckOutcome};
 pub use digest::{Digest, DigestError};
 pub use exit::{ExitCode, FailureReason};
 pub use job::{
-    BaselineName, BoostingParameters, DataSource, EvaluationSettings, EventFormat, JudgmentFormat,
-    JudgmentSource, LabelSettings, Measure, Metric, PositionBias, Reference, ReferenceModel,
-    SyntheticShop, TableSource, TrainingJob,
+    BaselineName, BoostingParameters, DataSource, EvaluationSettings, EventFormat, Evidence,
+    JudgmentFormat, JudgmentSource, LabelSettings, ListSlice, Measure, Metric, PositionBias,
+    PromotedModel, Reference, ReferenceModel, SyntheticShop, TableSource, TrainingJob,
 };
 pub use manifest::{
     COUNTERS_FORMAT, CountersManifest, FileEntry, MANIFEST_FORMAT, ModelManifest, TABLES_FORMAT,
     TablesManifest, TextVersion,
 };
-pub use report::{DataCounts, Failure, Measurement, Published, ReportError, TrainingReport};
+pub use report::{
+    ClickWeights, DataCounts, Failure, Measurement, Published, ReportError, TrainingReport,
+};
 pub use rules::{OutOfStock, Pins, ServingRule};

@@ -48,6 +48,8 @@ pub const DATA_S3_PREFIX: &str = "SEARCHOP_DATA_S3_";
 pub const MODELS_FOLDER: &str = "models";
 pub const TABLES_FOLDER: &str = "tables";
 pub const COUNTERS_FOLDER: &str = "counters";
+/// Folder beside them with what was found out about each version: `v8.json`.
+pub const REPORTS_FOLDER: &str = "reports";
 
 pub const MANIFEST_FILE: &str = "manifest.json";
 /// LightGBM's text model. `.bst` is the one suffix that KServe's LightGBM server loads.

@@ -3,11 +3,11 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, FailureReason, Measure};
+use crate::{Digest, Evidence, FailureReason, Measure};
 
 /// What the trainer says when it ends: compact JSON of at most [`TrainingReport::MAX_BYTES`] in the
 /// container's termination message. The full tables are in the artifact's `report.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TrainingReport {
     pub version: u32,
@@ -18,6 +18,16 @@ pub struct TrainingReport {
     pub measurements: Vec<Measurement>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<DataCounts>,
+    /// What the trainer chose to read relevance from, for measures that left it to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
+    /// The version that [`Reference::BestPromoted`](crate::Reference::BestPromoted) stands for: the
+    /// best by the first measure against it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best_promoted: Option<u32>,
+    /// Present where clicks were weighted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clicks: Option<ClickWeights>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
 }
@@ -55,9 +65,20 @@ pub struct Measurement {
     pub high: Option<f64>,
     /// Distinct query keys behind the figure.
     pub queries: u32,
-    /// The reference trained on part of the held-out days, so the comparison means nothing.
+    /// The candidate or the reference trained on part of the held-out days, so the figure means
+    /// nothing; there are no bounds then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub holdout_overlap: bool,
+}
+
+/// How far the weights of clicks can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClickWeights {
+    /// Share of the held-out clicks, carts and purchases whose weight was cut to the largest allowed.
+    pub clipped_share: f64,
+    /// So many equally weighted ones would say as much: (Σw)² / Σw².
+    pub effective_clicks: f64,
 }
 
 /// What went in.
@@ -121,7 +142,7 @@ impl TrainingReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Metric, Reference};
+    use crate::{ListSlice, Metric, Reference};
 
     #[test]
     fn the_largest_report_fits_a_termination_message() {
@@ -129,14 +150,16 @@ mod tests {
             measure: Measure {
                 metric: Metric::NDCG,
                 k: 1000,
-                against: Some(Reference::LoggedOrder),
+                against: Some(Reference::BestPromoted),
+                on: Some(Evidence::DebiasedClicks),
+                slice: Some(ListSlice::ColdQueries),
             },
             candidate: Some(0.123_456),
             reference: Some(0.123_456),
             low: Some(-0.123_456),
-            high: Some(-0.123_456),
+            high: Some(-12.123_456),
             queries: u32::MAX,
-            holdout_overlap: true,
+            holdout_overlap: false,
         };
         let far = Timestamp::MAX;
         let report = TrainingReport {
@@ -154,6 +177,12 @@ mod tests {
                 dropped_events: u64::MAX,
                 training_lists: u64::MAX,
                 holdout_lists: u64::MAX,
+            }),
+            evidence: Some(Evidence::DebiasedClicks),
+            best_promoted: Some(u32::MAX),
+            clicks: Some(ClickWeights {
+                clipped_share: 0.123_456,
+                effective_clicks: 123_456_789.1,
             }),
             failure: None,
         };

@@ -1,12 +1,14 @@
-//! Which ended runs are remembered.
+//! Which ended runs are remembered, and which versions that served.
 
-use searchop_api::{HistoryEntry, RankingModelStatus};
+use searchop_api::{HistoryEntry, Outcome, PromotedVersion, RankingModelStatus};
+use searchop_contract::TrainingJob;
 
 /// Entries at most.
 pub const MAX_ENTRIES: usize = 10;
 
 /// Adds an entry, or replaces that of the same version: a version judged again has one outcome.
-/// The oldest go first, but never the served and the previous version.
+/// The oldest go first, but never the served and the previous version. Those that served are noted
+/// apart, for as long as a candidate is compared with them.
 pub(crate) fn record(status: &mut RankingModelStatus, entry: HistoryEntry) {
     let history = &mut status.history;
     history.retain(|old| old.version != entry.version);
@@ -22,8 +24,48 @@ pub(crate) fn record(status: &mut RankingModelStatus, entry: HistoryEntry) {
             .iter()
             .rposition(|entry| !kept.contains(&entry.version));
         // Two versions are kept and ten fit, so there is always one to drop.
-        history.remove(oldest.expect("more entries than versions that are kept"));
+        let gone = history.remove(oldest.expect("more entries than versions that are kept"));
+        status.promoted.extend(promoted(&gone));
     }
+    let mut known = last_promoted(status);
+    known.retain(|one| {
+        status
+            .history
+            .iter()
+            .all(|entry| entry.version != one.version)
+    });
+    status.promoted = known;
+}
+
+fn promoted(entry: &HistoryEntry) -> Option<PromotedVersion> {
+    let digest = entry.digest.clone()?;
+    (entry.outcome == Outcome::Promoted).then_some(PromotedVersion {
+        version: entry.version,
+        digest,
+    })
+}
+
+/// The last versions that served, newest first, each model once.
+pub(crate) fn last_promoted(status: &RankingModelStatus) -> Vec<PromotedVersion> {
+    let served = [&status.served, &status.previous].into_iter().flatten();
+    let served = served.map(|served| PromotedVersion {
+        version: served.version,
+        digest: served.digest.clone(),
+    });
+    let ended = status.history.iter().filter_map(promoted);
+    let mut all: Vec<PromotedVersion> = served
+        .chain(ended)
+        .chain(status.promoted.iter().cloned())
+        .collect();
+    all.sort_by_key(|one| std::cmp::Reverse(one.version));
+    let mut last: Vec<PromotedVersion> = Vec::new();
+    for one in all {
+        if last.iter().all(|other| other.digest != one.digest) {
+            last.push(one);
+        }
+    }
+    last.truncate(TrainingJob::MAX_PROMOTED);
+    last
 }
 
 /// Number of the next version. Numbers never repeat, whatever became of them.
@@ -43,8 +85,6 @@ pub(crate) fn next_version(status: &RankingModelStatus) -> i32 {
 
 #[cfg(test)]
 mod tests {
-    use searchop_api::Outcome;
-
     use super::*;
     use crate::testing::{history_entry, served};
 
@@ -70,6 +110,52 @@ mod tests {
         record(&mut status, history_entry(1, Outcome::Promoted));
         assert_eq!(status.history.len(), 1);
         assert_eq!(status.history[0].outcome, Outcome::Promoted);
+    }
+
+    #[test]
+    fn the_last_eight_that_served_are_known_whatever_came_after() {
+        let mut status = RankingModelStatus::default();
+        let versions = |status: &RankingModelStatus| -> Vec<i32> {
+            let last = last_promoted(status);
+            last.iter().map(|one| one.version).collect()
+        };
+        for version in 1..=12 {
+            status.previous = status
+                .served
+                .replace(served(&format!("v{version}"), version));
+            let digest = status.served.as_ref().map(|served| served.digest.clone());
+            let entry = HistoryEntry {
+                digest,
+                ..history_entry(version, Outcome::Promoted)
+            };
+            record(&mut status, entry);
+        }
+        let last = [12, 11, 10, 9, 8, 7, 6, 5];
+        assert_eq!(versions(&status), last);
+        assert_eq!(status.promoted, [], "history has them all");
+        for version in 13..=40 {
+            record(&mut status, history_entry(version, Outcome::Rejected));
+            assert_eq!(versions(&status), last);
+        }
+        assert_eq!(status.promoted.len(), 6, "all but what serves and served");
+    }
+
+    #[test]
+    fn a_model_that_served_twice_is_known_once() {
+        let status = RankingModelStatus {
+            served: Some(served("a", 9)),
+            previous: Some(served("b", 8)),
+            promoted: vec![PromotedVersion {
+                version: 7,
+                digest: served("a", 7).digest,
+            }],
+            ..Default::default()
+        };
+        let versions: Vec<i32> = last_promoted(&status)
+            .iter()
+            .map(|one| one.version)
+            .collect();
+        assert_eq!(versions, [9, 8]);
     }
 
     #[test]

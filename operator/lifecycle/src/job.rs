@@ -3,7 +3,7 @@
 use searchop_api::{RankingModelSpec, Run, figures::number};
 use searchop_contract::{
     BoostingParameters, DataSource, Digest, EvaluationSettings, JudgmentSource, LabelSettings,
-    ReferenceModel, SyntheticShop, TableSource, TrainingJob,
+    PromotedModel, ReferenceModel, SyntheticShop, TableSource, TrainingJob,
 };
 
 use crate::{JobRequest, gate};
@@ -92,8 +92,19 @@ pub fn training_job(
         artifacts_uri: places.artifacts_uri,
         reference: request.reference.as_ref().map(reference),
         evaluate_only: request.evaluate_only.as_ref().map(reference),
+        promoted: promoted(request)?,
         keep: request.keep.clone(),
     })
+}
+
+fn promoted(request: &JobRequest) -> Result<Vec<PromotedModel>, JobError> {
+    let model = |(version, digest): &(i32, Digest)| {
+        Ok(PromotedModel {
+            version: unsigned("version", *version)?,
+            digest: digest.clone(),
+        })
+    };
+    request.promoted.iter().map(model).collect()
 }
 
 fn data_source(spec: &RankingModelSpec, places: &Places) -> Result<DataSource, JobError> {
@@ -183,6 +194,7 @@ mod tests {
             as_of_time: at("2026-11-24T09:30:00Z"),
             reference: Some(digests("v7")),
             evaluate_only: None,
+            promoted: vec![(7, digests("v7").0)],
             keep: vec![digests("v7").0],
         }
     }

@@ -34,6 +34,7 @@ pub(crate) fn judge(seen: &Observed, run: &Run, candidate: &Candidate) -> Step {
         trigger: run.trigger,
         has_served: served.is_some(),
         figures: &candidate.figures,
+        best_promoted: candidate.best_promoted,
     };
     decide(seen, run, gate::judge(evaluation, trial))
 }
@@ -87,6 +88,7 @@ pub(crate) fn judge_served(seen: &Observed, run: &Run, candidate: &Candidate) ->
         trigger: run.trigger,
         has_served,
         figures: &candidate.figures,
+        best_promoted: candidate.best_promoted,
     };
     let mut known = evaluation.clone();
     known

@@ -3,7 +3,7 @@ use searchop_api::{Candidate, Outcome, RankingModelSpec, RankingModelStatus, Run
 use searchop_contract::{Digest, FailureReason, TrainingReport};
 
 use crate::{
-    conditions,
+    conditions, history,
     run::{self, digests},
     time::whole_seconds,
 };
@@ -95,6 +95,8 @@ pub struct JobRequest {
     pub as_of_time: Timestamp,
     pub reference: Option<(Digest, Digest)>,
     pub evaluate_only: Option<(Digest, Digest)>,
+    /// The last versions that served, newest first, with the model of each.
+    pub promoted: Vec<(i32, Digest)>,
     pub keep: Vec<Digest>,
 }
 
@@ -203,9 +205,14 @@ fn job_request(status: &RankingModelStatus, run: &Run) -> Option<JobRequest> {
     if run.evaluation > 0 && candidate.is_none() {
         return None;
     }
+    let promoted: Vec<(i32, Digest)> = history::last_promoted(status)
+        .iter()
+        .filter_map(|one| Some((one.version, one.digest.parse().ok()?)))
+        .collect();
     let kept = [&served, &previous, &candidate].into_iter().flatten();
     let mut keep: Vec<Digest> = kept
         .flat_map(|(model, tables)| [model.clone(), tables.clone()])
+        .chain(promoted.iter().map(|(_, model)| model.clone()))
         .collect();
     keep.sort();
     keep.dedup();
@@ -216,6 +223,7 @@ fn job_request(status: &RankingModelStatus, run: &Run) -> Option<JobRequest> {
         as_of_time: run.as_of_time.0,
         reference: served,
         evaluate_only: candidate.filter(|_| run.evaluation > 0),
+        promoted,
         keep,
     })
 }

@@ -294,7 +294,10 @@ pub(crate) fn end(
     let entry = HistoryEntry {
         version: run.version,
         digest: candidate.map(|candidate| candidate.digest.clone()),
-        tables_digest: candidate.map(|candidate| candidate.tables_digest.clone()),
+        // Nobody goes back to what never served, and the status has a limit.
+        tables_digest: candidate
+            .filter(|_| ending.outcome == Outcome::Promoted)
+            .map(|candidate| candidate.tables_digest.clone()),
         trigger: run.trigger,
         outcome: ending.outcome,
         reason: run.reason.clone(),

@@ -57,11 +57,7 @@ pub fn sources_spec() -> RankingModelSpec {
 /// Candidate, reference, low, high of NDCG@10 over 400 queries.
 pub fn measurement(against: Option<Reference>, numbers: (f64, f64, f64, f64)) -> Measurement {
     Measurement {
-        measure: Measure {
-            metric: Metric::NDCG,
-            k: 10,
-            against,
-        },
+        measure: Measure::new(Metric::NDCG, 10, against),
         candidate: finite(numbers.0),
         reference: against.and_then(|_| finite(numbers.1)),
         low: finite(numbers.2),
@@ -89,6 +85,8 @@ pub fn candidate(name: &str) -> Candidate {
         tables_time: time("2026-11-24T00:00:00Z"),
         evaluation: 0,
         confidence: "0.95".into(),
+        evidence: None,
+        best_promoted: None,
         figures: Vec::new(),
     }
 }
@@ -155,8 +153,7 @@ pub fn report(spec: &RankingModelSpec, job: &JobRequest, name: &str, gain: f64) 
             .into_iter()
             .map(figures)
             .collect(),
-        data: None,
-        failure: None,
+        ..TrainingReport::default()
     }
 }
 

@@ -39,6 +39,8 @@ fn store_report(seen: &Observed, run: &Run, report: &TrainingReport) -> Step {
             tables_time: stored(published.tables_time),
             evaluation: 0,
             confidence: String::new(),
+            evidence: None,
+            best_promoted: None,
             figures: Vec::new(),
         },
         (None, None) => return start_over(seen, run, "the report names no published model"),
@@ -46,6 +48,10 @@ fn store_report(seen: &Observed, run: &Run, report: &TrainingReport) -> Step {
     let candidate = Candidate {
         evaluation: run.evaluation,
         confidence: seen.spec.evaluation.confidence.clone(),
+        evidence: report.evidence,
+        best_promoted: report
+            .best_promoted
+            .and_then(|version| i32::try_from(version).ok()),
         figures: report
             .measurements
             .iter()

@@ -95,6 +95,7 @@ fn request(version: i32) -> JobRequest {
         as_of_time: "2026-03-01T10:00:00Z".parse().unwrap(),
         reference: None,
         evaluate_only: None,
+        promoted: vec![],
         keep: Vec::new(),
     }
 }

@@ -94,6 +94,7 @@ fn request_of(run: &Run) -> JobRequest {
         as_of_time: run.as_of_time.0,
         reference: None,
         evaluate_only: None,
+        promoted: vec![],
         keep: Vec::new(),
     }
 }

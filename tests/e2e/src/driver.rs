@@ -189,8 +189,7 @@ pub fn report(job: &TrainingJob, name: &str, candidate: f64, gain: f64) -> Train
                 holdout_overlap: false,
             })
             .collect(),
-        data: None,
-        failure: None,
+        ..TrainingReport::default()
     }
 }
 

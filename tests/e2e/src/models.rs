@@ -14,7 +14,7 @@ pub fn small_model(name: &str) -> Value {
         "kind": "RankingModel",
         "metadata": {"name": name},
         "spec": {
-            "data": {"synthetic": {"products": 200, "events": 5000, "windowDays": 30}},
+            "data": {"synthetic": {"products": 500, "events": 20000, "windowDays": 30}},
             "training": {"parameters": {"numIterations": 20, "numLeaves": 7}},
             "evaluation": {
                 "holdout": {"days": 5},

@@ -47,6 +47,7 @@ fn job(data: DataSource) -> TrainingJob {
         artifacts_uri: "file:///nowhere".into(),
         reference: None,
         evaluate_only: None,
+        promoted: vec![],
         keep: vec![],
     }
 }

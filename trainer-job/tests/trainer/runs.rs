@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use searchop_contract::{Digest, Metric, Published, Reference, ReferenceModel, TrainingJob, names};
+use searchop_contract::{
+    Digest, Evidence, ListSlice, Measure, Metric, PromotedModel, Published, Reference,
+    ReferenceModel, TrainingJob, names,
+};
+use searchop_evaluation::report::EvaluationReport;
 use searchop_model::{artifact::read_model, bundle::Bundle};
 use searchop_trainer::{
     error::TrainError,
@@ -178,6 +182,106 @@ fn a_served_model_that_saw_the_held_out_days_is_told() {
         .map(|one| one.holdout_overlap)
         .collect();
     assert_eq!(overlaps, [false, true, false, false, false]);
+}
+
+fn stored_report(store: &Path, version: u32) -> EvaluationReport {
+    let file = store
+        .join(names::REPORTS_FOLDER)
+        .join(format!("v{version}.json"));
+    serde_json::from_slice(&fs::read(file).unwrap()).unwrap()
+}
+
+/// Three versions: the second is a stump, the third has the second as its reference.
+#[test]
+fn the_best_that_was_promoted_is_a_reference_too() {
+    let store = tempfile::tempdir().unwrap();
+    let mut job = small_job(store.path());
+    let first = run(&job).unwrap();
+    job.version = 2;
+    job.parameters.num_iterations = 1;
+    job.parameters.num_leaves = 2;
+    job.keep = vec![published(&first).digest];
+    let second = run(&job).unwrap();
+    job.version = 3;
+    job.parameters.num_iterations = 10;
+    job.reference = Some(named(&published(&second)));
+    let promoted = |version, digest| PromotedModel { version, digest };
+    job.promoted = vec![
+        promoted(9, Digest::of(b"gone")),
+        promoted(2, published(&second).digest),
+        promoted(1, published(&first).digest),
+    ];
+    let best = Measure::new(Metric::NDCG, 10, Some(Reference::BestPromoted));
+    job.evaluation.measures.push(best);
+    let third = run(&job).unwrap();
+
+    let own = |outcome: &Outcome| outcome.report.measurements[0].candidate;
+    let (version, figure) = if own(&first) >= own(&second) {
+        (1, own(&first))
+    } else {
+        (2, own(&second))
+    };
+    assert_eq!(third.report.best_promoted, Some(version));
+    let found = third.report.measurement(best).unwrap();
+    assert_eq!((found.reference, found.holdout_overlap), (figure, false));
+    assert!(found.low.unwrap() < found.high.unwrap());
+
+    let report = stored_report(store.path(), 3);
+    assert_eq!(report.measurements, third.report.measurements);
+    assert_eq!(report.reference, Some(published(&second).digest));
+    assert_eq!(report.rankers[1].ranker, "served");
+    let beside = &report.comparisons[0];
+    assert_eq!(beside.against, "served");
+    assert!(beside.wins > 0 && beside.rank_biased_overlap.unwrap() < 1.0);
+    assert!(beside.worst_decile.unwrap() < beside.smallest_gain.unwrap());
+    assert!(!report.changes.winners.is_empty() && !report.slices.is_empty());
+    assert_eq!(
+        stored_report(store.path(), 1).comparisons[0].against,
+        "LoggedOrder"
+    );
+
+    // All of them have trained on days that are held out now.
+    job.evaluation.holdout_days = 10;
+    let overlapping = run(&job).unwrap();
+    assert_eq!(overlapping.report.best_promoted, None);
+    let found = overlapping.report.measurement(best).unwrap();
+    assert!(found.holdout_overlap && found.reference.is_none() && found.low.is_none());
+}
+
+#[test]
+fn slices_of_the_held_out_lists_have_figures_of_their_own() {
+    let store = tempfile::tempdir().unwrap();
+    let mut job = small_job(store.path());
+    let of = |slice| Measure {
+        slice: Some(slice),
+        ..Measure::new(Metric::ERR, 10, Some(Reference::Bm25))
+    };
+    job.evaluation.measures = ListSlice::ALL.map(of).to_vec();
+    let outcome = run(&job).unwrap();
+    let queries: Vec<u32> = outcome
+        .report
+        .measurements
+        .iter()
+        .map(|one| one.queries)
+        .collect();
+    let report: EvaluationReport = stored_report(store.path(), 1);
+    let [cold, _, head, torso, tail] = queries[..] else {
+        panic!("{queries:?}")
+    };
+    assert!(cold > 0 && head > 0 && torso > 0, "{queries:?}");
+    assert!(
+        tail >= cold,
+        "a query that is new is in the tail: {queries:?}"
+    );
+    let told: u32 = report.slices.iter().map(|one| one.queries as u32).sum();
+    assert_eq!(told, queries.iter().sum::<u32>());
+    let unknown = Measure {
+        on: Some(Evidence::Judgments),
+        ..Measure::new(Metric::NDCG, 10, None)
+    };
+    job.evaluation.measures = vec![unknown];
+    let missing = &run(&job).unwrap().report.measurements[0];
+    assert_eq!((missing.candidate, missing.queries), (None, 0));
 }
 
 #[test]

@@ -37,11 +37,7 @@ pub fn default_job(store: &Path) -> TrainingJob {
 }
 
 fn job(store: &Path, shop: SyntheticShop) -> TrainingJob {
-    let against = |against| Measure {
-        metric: Metric::NDCG,
-        k: 10,
-        against,
-    };
+    let against = |against| Measure::new(Metric::NDCG, 10, against);
     TrainingJob {
         model: "products".into(),
         version: 1,
@@ -71,6 +67,7 @@ fn job(store: &Path, shop: SyntheticShop) -> TrainingJob {
         artifacts_uri: format!("file://{}", store.display()),
         reference: None,
         evaluate_only: None,
+        promoted: vec![],
         keep: vec![],
     }
 }

@@ -158,6 +158,30 @@ fn rules_of_a_model() {
             "a gate compares with a baseline that evaluation.baselines does not list",
         ),
         (
+            "/spec/evaluation/gates",
+            against("BestPromoted"),
+            against("LoggedOrder"),
+            "a gate compares with a baseline that evaluation.baselines does not list",
+        ),
+        (
+            "/spec/evaluation/gates",
+            gate(
+                json!({"name": "a", "metric": "NDCG", "against": "Served", "goal": "NotWorse", "margin": "0.05", "slice": "ColdQueries"}),
+            ),
+            gate(
+                json!({"name": "a", "metric": "NDCG", "against": "Served", "goal": "Superior", "margin": "0.05", "slice": "ColdQueries"}),
+            ),
+            "a gate on a slice is a guard: it needs goal NotWorse",
+        ),
+        (
+            "/spec/evaluation/gates",
+            gate(
+                json!({"name": "a", "metric": "ERR", "threshold": "0.5", "on": "RawClicks", "dryRun": true}),
+            ),
+            gate(json!({"name": "a", "metric": "ERR", "threshold": "0.5", "on": "RawClicks"})),
+            "a gate on RawClicks needs dryRun",
+        ),
+        (
             "/spec/serving/autoscaling",
             json!({"minReplicas": 3, "maxReplicas": 3}),
             json!({"minReplicas": 5, "maxReplicas": 3}),

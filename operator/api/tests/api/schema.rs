@@ -229,6 +229,8 @@ fn defaults_are_visible() {
         "against",
         "goal",
         "margin",
+        "on",
+        "slice",
         "appliesTo",
         "dryRun",
         "outOfStock",

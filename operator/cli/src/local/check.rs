@@ -97,6 +97,7 @@ fn first_run() -> JobRequest {
         as_of_time: Timestamp::now(),
         reference: None,
         evaluate_only: None,
+        promoted: Vec::new(),
         keep: vec![],
     }
 }

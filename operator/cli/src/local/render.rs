@@ -27,7 +27,7 @@ pub struct MetricRow {
     pub values: Vec<Option<f64>>,
 }
 
-fn table(header: &[&str]) -> Table {
+pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
@@ -36,7 +36,7 @@ fn table(header: &[&str]) -> Table {
 }
 
 /// Rows without the blanks that a borderless table leaves at both ends.
-fn text(table: &mut Table) -> String {
+pub fn text(table: &mut Table) -> String {
     for column in table.column_iter_mut() {
         column.set_padding((0, 3));
     }
@@ -74,7 +74,13 @@ pub fn metric_table(figures: &MetricTable, paint: Paint) -> String {
 
 /// A gate rule as a sentence: `NDCG@10 better than BM25`.
 pub fn rule_in_words(rule: &GateRule) -> String {
-    let metric = format!("{}@{}", rule.metric, rule.k);
+    let mut metric = format!("{}@{}", rule.metric, rule.k);
+    if let Some(slice) = rule.slice {
+        metric += &format!(" of {slice}");
+    }
+    if let Some(evidence) = rule.on {
+        metric += &format!(" on {evidence}");
+    }
     match (&rule.threshold, rule.against, rule.goal, &rule.margin) {
         (Some(threshold), ..) => format!("{metric} at least {threshold}"),
         (None, Some(against), Some(goal), Some(margin)) => {
@@ -118,7 +124,7 @@ pub fn gate(gate: &GateStatus, rules: &[GateRule], paint: Paint) -> String {
 fn rule_line(status: &RuleStatus, rules: &[GateRule], paint: Paint) -> String {
     let mark = match status.verdict {
         Verdict::Passed => "✓",
-        Verdict::Skipped => "-",
+        Verdict::Skipped | Verdict::NotJudged => "-",
         Verdict::Inconclusive => "?",
         Verdict::Failed | Verdict::Error => "✗",
     };
@@ -135,20 +141,21 @@ fn rule_line(status: &RuleStatus, rules: &[GateRule], paint: Paint) -> String {
     )
 }
 
-fn verdict_in_words(verdict: Verdict) -> &'static str {
+pub fn verdict_in_words(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Passed => "passed",
         Verdict::Skipped => "nothing to compare with",
+        Verdict::NotJudged => "not judged",
         Verdict::Inconclusive => "too few data to tell",
         Verdict::Failed => "failed",
         Verdict::Error => "cannot be judged",
     }
 }
 
-fn colour(verdict: Verdict, text: &str, paint: Paint) -> String {
+pub fn colour(verdict: Verdict, text: &str, paint: Paint) -> String {
     match verdict {
         Verdict::Passed => paint.green(text),
-        Verdict::Skipped => paint.dim(text),
+        Verdict::Skipped | Verdict::NotJudged => paint.dim(text),
         Verdict::Inconclusive => paint.yellow(text),
         Verdict::Failed | Verdict::Error => paint.red(text),
     }

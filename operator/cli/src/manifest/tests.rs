@@ -74,7 +74,7 @@ fn what_a_cluster_refuses_is_refused_with_field_value_and_advice() {
             model(&format!("{DATA}, evaluation: {{gates: [{{name: floor, metric: NDGC, threshold: \"0\"}}]}}")),
             shop(
                 "spec.evaluation.gates[0].metric",
-                "\"NDGC\" is not one of \"NDCG\", \"MRR\", \"MAP\"; did you mean \"NDCG\"?",
+                "\"NDGC\" is not one of \"NDCG\", \"MRR\", \"MAP\", \"Recall\", \"ERR\"; did you mean \"NDCG\"?",
             ),
         ),
         (

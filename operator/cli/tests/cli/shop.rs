@@ -77,7 +77,7 @@ impl Shop {
     pub fn text(iterations: u32, threshold: &str) -> String {
         format!(
             "apiVersion: searchop.io/v1alpha1\nkind: RankingModel\nmetadata: {{name: small}}\nspec:\n  \
-             data: {{synthetic: {{products: 200, events: 5000}}}}\n  \
+             data: {{synthetic: {{products: 500, events: 20000}}}}\n  \
              training: {{parameters: {{numIterations: {iterations}}}}}\n  \
              evaluation: {{gates: [{{name: floor, metric: NDCG, threshold: \"{threshold}\"}}]}}\n  \
              artifacts: {{uri: pvc://models/small}}\n"

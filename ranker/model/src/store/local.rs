@@ -74,6 +74,32 @@ impl LocalStore {
             .await
     }
 
+    pub(super) async fn write_report(
+        &self,
+        name: String,
+        bytes: Vec<u8>,
+    ) -> Result<(), StoreError> {
+        self.blocking(move |store| {
+            let folder = store.root.join(names::REPORTS_FOLDER);
+            store.io(&folder, fs::create_dir_all(&folder))?;
+            let (path, partial) = (folder.join(&name), folder.join(format!(".{name}.partial")));
+            store.io(&partial, fs::write(&partial, bytes))?;
+            store.io(&path, fs::rename(&partial, &path))
+        })
+        .await
+    }
+
+    pub(super) async fn delete_report(&self, name: String) -> Result<(), StoreError> {
+        self.blocking(move |store| {
+            let path = store.root.join(names::REPORTS_FOLDER).join(name);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                other => store.io(&path, other),
+            }
+        })
+        .await
+    }
+
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self) -> Result<T, StoreError> + Send + 'static,

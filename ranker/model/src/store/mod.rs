@@ -142,6 +142,24 @@ impl ArtifactStore {
         }
     }
 
+    /// Puts what was found out about a version beside the artifacts, replacing what is there.
+    pub async fn write_report(&self, version: u32, bytes: Vec<u8>) -> Result<(), StoreError> {
+        let name = report_name(version);
+        match &self.0 {
+            Backend::Local(store) => store.write_report(name, bytes).await,
+            Backend::Remote(store) => store.write_report(&name, bytes).await,
+        }
+    }
+
+    /// Removes a version's report. One that is not there is no error.
+    pub async fn delete_report(&self, version: u32) -> Result<(), StoreError> {
+        let name = report_name(version);
+        match &self.0 {
+            Backend::Local(store) => store.delete_report(name).await,
+            Backend::Remote(store) => store.delete_report(&name).await,
+        }
+    }
+
     /// Brings an artifact here and returns its folder, checked against its digest: the folder in
     /// the store itself where that is local, else one under `into`.
     pub async fn fetch(
@@ -171,6 +189,10 @@ impl ArtifactStore {
             Backend::Remote(store) => store.delete(kind, digest).await,
         }
     }
+}
+
+fn report_name(version: u32) -> String {
+    format!("v{version}.json")
 }
 
 /// The digest whose artifact has this folder name.

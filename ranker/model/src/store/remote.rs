@@ -187,6 +187,25 @@ impl RemoteStore {
         self.artifact(check_sum(entry, bytes, hash))
     }
 
+    pub(super) async fn write_report(&self, name: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
+        let key = self.report(name);
+        let put = self.location.store.put(&key, PutPayload::from(bytes)).await;
+        self.object(&key, put).map(drop)
+    }
+
+    pub(super) async fn delete_report(&self, name: &str) -> Result<(), StoreError> {
+        let key = self.report(name);
+        match self.location.store.delete(&key).await {
+            Err(object_store::Error::NotFound { .. }) => Ok(()),
+            other => self.object(&key, other).map(drop),
+        }
+    }
+
+    fn report(&self, name: &str) -> Key {
+        let folder = self.location.prefix.clone();
+        folder.join(names::REPORTS_FOLDER).join(name)
+    }
+
     pub(super) async fn list(&self, kind: ArtifactKind) -> Result<Vec<Digest>, StoreError> {
         let folder = self.folder(kind);
         let listing = self.object(

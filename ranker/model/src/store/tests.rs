@@ -96,6 +96,16 @@ async fn publishes_fetches_lists_and_deletes(store: &ArtifactStore) {
     assert_eq!(gone.exit_code(), ExitCode::StorageRefused);
 }
 
+async fn replaces_and_removes_reports(store: &ArtifactStore) {
+    for text in ["first", "second"] {
+        store.write_report(8, text.into()).await.unwrap();
+    }
+    for version in [7, 8, 8] {
+        store.delete_report(version).await.unwrap();
+    }
+    store.write_report(9, b"third".to_vec()).await.unwrap();
+}
+
 fn verify_copy(dir: &Path, digest: &Digest) {
     let files = crate::artifact::verify_artifact(dir, digest).unwrap();
     assert_eq!(files.len(), 2);
@@ -105,6 +115,10 @@ fn verify_copy(dir: &Path, digest: &Digest) {
 async fn a_folder_keeps_artifacts() {
     let root = TempDir::new().unwrap();
     publishes_fetches_lists_and_deletes(&local(&root)).await;
+    replaces_and_removes_reports(&local(&root)).await;
+    let reports = root.path().join("reports");
+    assert_eq!(std::fs::read(reports.join("v9.json")).unwrap(), b"third");
+    assert_eq!(std::fs::read_dir(reports).unwrap().count(), 1);
     let left = std::fs::read_dir(root.path().join("tables"))
         .unwrap()
         .count();

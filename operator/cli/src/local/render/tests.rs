@@ -1,4 +1,4 @@
-use searchop_api::{Metric, Reference, RuleStatus, Trigger};
+use searchop_api::{Evidence, ListSlice, Metric, Reference, RuleStatus, Trigger};
 use serde_json::json;
 
 use super::*;
@@ -17,6 +17,8 @@ fn rules() -> Vec<GateRule> {
         against: None,
         goal: None,
         margin: None,
+        on: None,
+        slice: None,
         applies_to: vec![Trigger::Manual],
         dry_run: true,
     });
@@ -32,6 +34,7 @@ fn rules_read_as_sentences() {
             "NDCG@10 better than BM25",
             "NDCG@10 better than the served version by 5 % or more",
             "NDCG@10 not worse than the served version by more than 1 %",
+            "NDCG@10 not worse than the best of the last promoted versions by more than 2 %",
             "MRR@5 at least 0.60",
         ]
     );
@@ -44,6 +47,16 @@ fn rules_read_as_sentences() {
     assert_eq!(
         rule_in_words(&strict),
         "NDCG@10 not worse than the logged order"
+    );
+    let guard = GateRule {
+        slice: Some(ListSlice::ColdQueries),
+        on: Some(Evidence::DebiasedClicks),
+        margin: Some("0.05".to_owned()),
+        ..strict
+    };
+    assert_eq!(
+        rule_in_words(&guard),
+        "NDCG@10 of cold queries on debiased clicks not worse than the logged order by more than 5 %"
     );
 }
 

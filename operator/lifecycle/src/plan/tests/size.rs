@@ -4,7 +4,7 @@ use searchop_api::{
     Candidate, Figure, GateRule, GateStatus, Goal, HistoryEntry, Outcome, Run, ServedVersion,
     Trigger, Verdict, figures::decimal,
 };
-use searchop_contract::{Metric, Reference};
+use searchop_contract::{Evidence, ListSlice, Metric, Reference};
 
 use super::*;
 use crate::testing::{candidate, served, time};
@@ -18,11 +18,13 @@ fn full_gate(spec: &RankingModelSpec, figures: &[Figure]) -> GateStatus {
         trigger: Trigger::SpecChange,
         has_served: true,
         figures,
+        best_promoted: Some(999_999),
     };
     crate::gate::judge(&spec.evaluation, trial)
 }
 
-fn full_spec() -> RankingModelSpec {
+/// Rules on all lists, or guards of a slice.
+fn full_spec(slice: bool) -> RankingModelSpec {
     let mut spec = synthetic_spec();
     spec.evaluation.gates = (985..=1000)
         .map(|k| GateRule {
@@ -30,9 +32,11 @@ fn full_spec() -> RankingModelSpec {
             metric: Metric::NDCG,
             k,
             threshold: None,
-            against: Some(Reference::LoggedOrder),
-            goal: Some(Goal::Superior),
+            against: Some(Reference::BestPromoted),
+            goal: Some(Goal::NotWorse),
             margin: Some("0.123456".into()),
+            on: Some(Evidence::DebiasedClicks),
+            slice: slice.then_some(ListSlice::ColdQueries),
             applies_to: vec![],
             dry_run: false,
         })
@@ -48,9 +52,11 @@ fn full_figures(spec: &RankingModelSpec, overlap: bool) -> Vec<Figure> {
         candidate: decimal(0.123_456),
         reference: decimal(0.987_654),
         low: decimal(-0.987_654),
-        high: decimal(-0.887_654),
+        high: decimal(-0.787_654),
         queries: u32::MAX.into(),
         holdout_overlap: overlap,
+        on: rule.on,
+        slice: rule.slice,
     };
     spec.evaluation.gates.iter().map(figure).collect()
 }
@@ -66,12 +72,13 @@ fn full_version(version: i32) -> ServedVersion {
 
 #[test]
 fn the_largest_status_fits() {
-    let spec = full_spec();
-    for (outcome, overlap) in [
-        (Outcome::Rejected, false),
-        (Outcome::Rejected, true),
-        (Outcome::Failed, false),
+    for (outcome, overlap, slice) in [
+        (Outcome::Rejected, false, false),
+        (Outcome::Rejected, false, true),
+        (Outcome::Rejected, true, true),
+        (Outcome::Failed, false, true),
     ] {
+        let spec = full_spec(slice);
         let figures = full_figures(&spec, overlap);
         let gate = full_gate(&spec, &figures);
         assert!(gate.verdict >= Verdict::Failed);
@@ -80,6 +87,8 @@ fn the_largest_status_fits() {
         let version = 1_000_000;
         let candidate = Candidate {
             figures,
+            evidence: Some(Evidence::DebiasedClicks),
+            best_promoted: Some(version - 1),
             ..candidate("x")
         };
         let words = if outcome == Outcome::Failed {
@@ -109,7 +118,7 @@ fn the_largest_status_fits() {
                 reason: Some("StorageUnavailable".into()),
                 headline_metric: Some("NDCG@1000 not measured".into()),
                 trained_through_time: Some(time("2026-11-24T00:00:00Z")),
-                ..crate::testing::history_entry(version - n, Outcome::Inconclusive)
+                ..crate::testing::history_entry(version - n, Outcome::Promoted)
             })
             .collect();
         status.run = Some(Run {

@@ -35,6 +35,26 @@ pub fn measure(metric: Metric, k: u32, scores: &[f64], labels: &[u8]) -> Option<
     Some(value / best)
 }
 
+/// NDCG@k with gains of one's own, by label; `None` where no label has a gain or the lengths differ.
+pub fn ndcg(k: u32, scores: &[f64], labels: &[u8], gains: &[f64; 4]) -> Option<f64> {
+    if scores.len() != labels.len() {
+        return None;
+    }
+    let (gain, k) = (
+        |index: usize| gains[usize::from(labels[index].min(MAX_LABEL))],
+        k as usize,
+    );
+    let best = ideal_dcg((0..labels.len()).map(gain), k);
+    (best > 0.0).then(|| Ranked::new(scores, labels).sum(k, gain, discount) / best)
+}
+
+fn ideal_dcg(gains: impl Iterator<Item = f64>, k: usize) -> f64 {
+    let mut gains: Vec<f64> = gains.collect();
+    gains.sort_unstable_by(|a, b| b.total_cmp(a));
+    let at = |(index, gain): (usize, &f64)| gain * discount(index + 1);
+    gains.iter().take(k).enumerate().map(at).sum()
+}
+
 /// A list whose positives count by weight. An inverse propensity says how many positives stand
 /// behind one that was seen, because as many more were never looked at.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +89,7 @@ impl Weighted<'_> {
         let part = match metric {
             Metric::NDCG => Part {
                 value: ranked.sum(k, |index| self.gain(index), discount),
-                best: self.ideal_dcg(k),
+                best: ideal_dcg((0..labels.len()).map(|index| self.gain(index)), k),
             },
             Metric::Recall => Part {
                 value: ranked.sum(k, |index| self.positive(index), |_| 1.0),
@@ -96,15 +116,6 @@ impl Weighted<'_> {
         } else {
             0.0
         }
-    }
-
-    fn ideal_dcg(&self, k: usize) -> f64 {
-        let mut gains: Vec<f64> = (0..self.labels.len())
-            .map(|index| self.gain(index))
-            .collect();
-        gains.sort_unstable_by(|a, b| b.total_cmp(a));
-        let at = |(index, gain): (usize, &f64)| gain * discount(index + 1);
-        gains.iter().take(k).enumerate().map(at).sum()
     }
 
     fn whole(&self, figure: f64, positives: usize) -> Part {

@@ -727,7 +727,7 @@ pub struct Freshness {
 impl Default for Freshness {
     fn default() -> Self {
         Self {
-            max_age_seconds: 1_814_400,
+            max_age_seconds: 1_209_600,
         }
     }
 }

@@ -37,22 +37,14 @@ pub fn measure(metric: Metric, k: u32, scores: &[f64], labels: &[u8]) -> Option<
 
 /// NDCG@k with gains of one's own, by label; `None` where no label has a gain or the lengths differ.
 pub fn ndcg(k: u32, scores: &[f64], labels: &[u8], gains: &[f64; 4]) -> Option<f64> {
-    if scores.len() != labels.len() {
+    let gain = |label: u8| gains[usize::from(label.min(MAX_LABEL))];
+    if scores.len() != labels.len() || labels.iter().all(|&label| gain(label) == 0.0) {
         return None;
     }
-    let (gain, k) = (
-        |index: usize| gains[usize::from(labels[index].min(MAX_LABEL))],
-        k as usize,
-    );
-    let best = ideal_dcg((0..labels.len()).map(gain), k);
-    (best > 0.0).then(|| Ranked::new(scores, labels).sum(k, gain, discount) / best)
-}
-
-fn ideal_dcg(gains: impl Iterator<Item = f64>, k: usize) -> f64 {
-    let mut gains: Vec<f64> = gains.collect();
-    gains.sort_unstable_by(|a, b| b.total_cmp(a));
-    let at = |(index, gain): (usize, &f64)| gain * discount(index + 1);
-    gains.iter().take(k).enumerate().map(at).sum()
+    let k = k as usize;
+    let value = Ranked::new(scores, labels).sum(k, |index| gain(labels[index]), discount);
+    let gains: Vec<f64> = labels.iter().map(|&label| gain(label)).collect();
+    Some(value / ideal_dcg(gains, k))
 }
 
 /// A list whose positives count by weight. An inverse propensity says how many positives stand
@@ -89,7 +81,7 @@ impl Weighted<'_> {
         let part = match metric {
             Metric::NDCG => Part {
                 value: ranked.sum(k, |index| self.gain(index), discount),
-                best: ideal_dcg((0..labels.len()).map(|index| self.gain(index)), k),
+                best: ideal_dcg((0..labels.len()).map(|index| self.gain(index)).collect(), k),
             },
             Metric::Recall => Part {
                 value: ranked.sum(k, |index| self.positive(index), |_| 1.0),
@@ -137,6 +129,13 @@ pub fn gain(label: u8) -> f64 {
 
 fn discount(rank: usize) -> f64 {
     1.0 / ((rank + 1) as f64).log2()
+}
+
+/// The value of the best order.
+fn ideal_dcg(mut gains: Vec<f64>, k: usize) -> f64 {
+    gains.sort_unstable_by(|a, b| b.total_cmp(a));
+    let at = |(index, gain): (usize, &f64)| gain * discount(index + 1);
+    gains.iter().take(k).enumerate().map(at).sum()
 }
 
 /// The discount of every candidate's rank, expected over the orders of those it is tied with; 0
@@ -369,6 +368,16 @@ mod tests {
             );
         }
         close(measure(Metric::MRR, 10, &[-0.0, 0.0], &labels), 0.75);
+    }
+
+    #[test]
+    fn gains_of_ones_own() {
+        let (scores, labels) = ([0.1, 0.9, 0.9, 0.7], [1, 0, 2, 3]);
+        let own = ndcg(3, &scores, &labels, &[0.0, 1.0, 3.0, 7.0]);
+        close(own, measure(Metric::NDCG, 3, &scores, &labels).unwrap());
+        let flat = ndcg(10, &[2.0, 1.0], &[0, 3], &[0.0, 1.0, 1.0, 1.0]);
+        close(flat, 1.0 / 3_f64.log2());
+        assert_eq!(ndcg(10, &[1.0], &[1], &[0.0; 4]), None);
     }
 
     #[test]

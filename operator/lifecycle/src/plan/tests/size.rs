@@ -50,9 +50,10 @@ fn full_figures(spec: &RankingModelSpec, overlap: bool) -> Vec<Figure> {
         k: rule.k,
         against: rule.against,
         candidate: decimal(0.123_456),
-        reference: decimal(0.987_654),
-        low: decimal(-0.987_654),
-        high: decimal(-0.787_654),
+        // Where days overlap there is nothing to compare with.
+        reference: decimal(0.987_654).filter(|_| !overlap),
+        low: decimal(-0.987_654).filter(|_| !overlap),
+        high: decimal(-0.787_654).filter(|_| !overlap),
         queries: u32::MAX.into(),
         holdout_overlap: overlap,
         on: rule.on,

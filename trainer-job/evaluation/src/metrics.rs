@@ -68,7 +68,7 @@ pub struct Part {
 impl Weighted<'_> {
     /// NDCG and Recall are sums over positives, each of which is multiplied by its weight. The
     /// others are not, so that all of the list is multiplied by the mean weight of its positives:
-    /// that takes away most of the bias, not all of it.
+    /// that takes away a part of the bias, and may still order two models wrongly.
     /// `None` when no label is positive or the lengths differ.
     pub fn measure(&self, metric: Metric, k: u32) -> Option<Part> {
         let (scores, labels) = (self.scores, self.labels);

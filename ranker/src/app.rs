@@ -19,7 +19,7 @@ use tokio::time::{Instant as Deadline, timeout_at};
 use tracing::{debug, error};
 
 use crate::{
-    answer::{self, Answer},
+    answer::{self, Answer, Reply},
     body::Held,
     error::{ApiError, Kind},
     openapi,
@@ -57,11 +57,12 @@ impl Route {
         }
     }
 
-    fn answer(self, ranker: &Ranker, loaded: &Loaded, body: &[u8]) -> Result<Answer, ApiError> {
+    fn answer(self, ranker: &Ranker, loaded: &Loaded, body: &[u8]) -> Result<Reply, ApiError> {
+        let reranked = |version| answer::rerank(ranker, loaded, body, version).map(Reply::Answer);
         match self {
             Self::Rank => answer::rank(ranker, loaded, body),
-            Self::RerankV1 => answer::rerank(ranker, loaded, body, "1"),
-            Self::RerankV2 | Self::Rerank => answer::rerank(ranker, loaded, body, "2"),
+            Self::RerankV1 => reranked("1"),
+            Self::RerankV2 | Self::Rerank => reranked("2"),
         }
     }
 }
@@ -197,18 +198,34 @@ async fn rank(
     let body = read(&ranker, &head.headers, body, deadline).await?;
     accepts_as_json(&head.headers)?;
     let loaded = Arc::clone(ranker.loaded()?);
-    let worker = Arc::clone(&ranker);
-    let ranking = ranker.pool.run(move || {
-        let Held {
-            bytes,
-            share: _share,
-        } = body;
-        route.answer(&worker, &loaded, &bytes)
-    });
-    let full = || ApiError::new(Kind::Overloaded, "all workers are busy, try again");
-    match timeout_at(deadline, ranking).await {
-        Ok(Ok(answer)) => Ok(response(answer?, &ranker.identity)),
-        Ok(Err(Refused::Full)) | Err(_) => Err(full()),
+    let (worker, model) = (Arc::clone(&ranker), Arc::clone(&loaded));
+    let ranking = move || match route.answer(&worker, &model, &body.bytes) {
+        Ok(Reply::Explain) => Ok(Err(body)),
+        Ok(Reply::Answer(answer)) => Ok(Ok(answer)),
+        Err(error) => Err(error),
+    };
+    let answer = match done(deadline, ranker.pool.run(ranking)).await? {
+        Ok(answer) => answer,
+        Err(body) => {
+            let worker = Arc::clone(&ranker);
+            let explanation = move || answer::explain(&worker, &loaded, &body.bytes);
+            done(deadline, ranker.explanations.run(explanation)).await?
+        }
+    };
+    Ok(response(answer, &ranker.identity))
+}
+
+/// What came of work that had to end before the deadline.
+async fn done<T>(
+    deadline: Deadline,
+    work: impl Future<Output = Result<Result<T, ApiError>, Refused>>,
+) -> Result<T, ApiError> {
+    match timeout_at(deadline, work).await {
+        Ok(Ok(done)) => done,
+        Ok(Err(Refused::Full)) | Err(_) => {
+            let message = "all workers are busy, try again";
+            Err(ApiError::new(Kind::Overloaded, message))
+        }
         Ok(Err(Refused::Failed)) => Err(ApiError::new(Kind::Internal, "the ranking failed")),
     }
 }

@@ -5,6 +5,7 @@
 //! whole program, [`app`] the routes it serves; tests use the same ones.
 
 mod answer;
+mod apart;
 mod app;
 mod auth;
 mod body;

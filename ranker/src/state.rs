@@ -10,6 +10,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::{
+    apart::Apart,
     auth::Tokens,
     body::Bodies,
     error::{ApiError, Kind},
@@ -69,6 +70,7 @@ pub struct Ranker {
     pub metrics: Metrics,
     pub bodies: Bodies,
     pub pool: Pool,
+    pub explanations: Apart,
     /// What the model is told about places; none unless set before the model is loaded.
     pub rules: Vec<ServingRule>,
     /// Who may ask; anyone where absent.
@@ -89,6 +91,7 @@ impl Ranker {
     pub fn new(identity: Identity, limits: Limits, workers: usize) -> Self {
         let metrics = Metrics::new();
         let pool = Pool::new(workers, metrics.queue_depth.clone(), metrics.shed.clone());
+        let explanations = Apart::new(metrics.shed.clone());
         let (phase, _) = watch::channel(Phase::Loading("the model is being loaded".to_owned()));
         Self {
             identity,
@@ -96,6 +99,7 @@ impl Ranker {
             metrics,
             bodies: Bodies::new(limits.max_body_bytes),
             pool,
+            explanations,
             rules: Vec::new(),
             tokens: None,
             query_log: None,

@@ -1,5 +1,6 @@
 //! From the bytes of a request to the bytes of its answer: all of a request's CPU work.
 
+mod explain;
 mod rank;
 mod rerank;
 mod score;
@@ -14,7 +15,7 @@ use serde::Serialize;
 use tracing::error;
 use uuid::Uuid;
 
-pub use rank::{RankAnswer, ScoresAnswer, rank};
+pub use rank::{RankAnswer, ScoresAnswer, explain, rank};
 pub use rerank::{RerankAnswer, TextScore, rerank};
 
 use crate::{
@@ -31,6 +32,13 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// To be named in the headers, where the body's shape is not ours.
     pub query_id: Option<String>,
+}
+
+/// What the workers that rank make of a request.
+pub enum Reply {
+    Answer(Answer),
+    /// Nothing: it wants an explanation, which would hold up rankings. [`explain`] answers it.
+    Explain,
 }
 
 /// A candidate's place in the answer.

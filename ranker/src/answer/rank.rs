@@ -1,7 +1,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Answer, Ranking, json};
+use super::{Answer, Ranking, Reply, explain::Explanation, json};
 use crate::{
     error::ApiError,
     id::Id,
@@ -18,6 +18,9 @@ pub struct RankAnswer<'a> {
     identity: &'a Identity,
     /// Best first.
     products: Vec<RankedProduct<'a>>,
+    /// Where the request asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<Explanation<'a>>,
 }
 
 /// A product in its place.
@@ -44,21 +47,39 @@ pub struct ScoresAnswer<'a> {
     /// The serving rules that placed a product.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     rules: Vec<&'a str>,
+    /// Where the request asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<Explanation<'a>>,
 }
 
 /// Reads the body of `POST /rank`, ranks, writes the answer.
-pub fn rank(ranker: &Ranker, loaded: &Loaded, body: &[u8]) -> Result<Answer, ApiError> {
+pub fn rank(ranker: &Ranker, loaded: &Loaded, body: &[u8]) -> Result<Reply, ApiError> {
     let request = RankRequest::parse(body, ranker.limits.max_candidates)?;
     if !request.explain.is_empty() {
-        let message = "this version does not explain rankings, leave explain out";
-        return Err(ApiError::invalid("explain", message));
+        return Ok(Reply::Explain);
     }
+    answer(ranker, loaded, &request, None).map(Reply::Answer)
+}
+
+/// The same with an explanation: some milliseconds for each product that is explained.
+pub fn explain(ranker: &Ranker, loaded: &Loaded, body: &[u8]) -> Result<Answer, ApiError> {
+    let request = RankRequest::parse(body, ranker.limits.max_candidates)?;
+    let explanation = Explanation::of(loaded, &request)?;
+    answer(ranker, loaded, &request, Some(explanation))
+}
+
+fn answer(
+    ranker: &Ranker,
+    loaded: &Loaded,
+    request: &RankRequest,
+    explanation: Option<Explanation>,
+) -> Result<Answer, ApiError> {
     let mut ranking = Ranking::of(ranker, loaded, &request.search);
     ranking.cut(request.top_k);
     ranking.record();
     let body = match request.form {
-        Form::Products => json(&products(&ranking)),
-        Form::Columns => json(&scores(&ranking)),
+        Form::Products => json(&products(&ranking, explanation)),
+        Form::Columns => json(&scores(&ranking, explanation)),
     };
     Ok(Answer {
         body: body?,
@@ -66,7 +87,7 @@ pub fn rank(ranker: &Ranker, loaded: &Loaded, body: &[u8]) -> Result<Answer, Api
     })
 }
 
-fn products<'a>(ranking: &'a Ranking<'a>) -> RankAnswer<'a> {
+fn products<'a>(ranking: &'a Ranking<'a>, explanation: Option<Explanation<'a>>) -> RankAnswer<'a> {
     let products = ranking.ranked.iter().map(|ranked| RankedProduct {
         id: ranking.id(ranked),
         score: ranked.score,
@@ -76,10 +97,11 @@ fn products<'a>(ranking: &'a Ranking<'a>) -> RankAnswer<'a> {
         query_id: &ranking.query_id,
         identity: &ranking.ranker.identity,
         products: products.collect(),
+        explanation,
     }
 }
 
-fn scores<'a>(ranking: &'a Ranking<'a>) -> ScoresAnswer<'a> {
+fn scores<'a>(ranking: &'a Ranking<'a>, explanation: Option<Explanation<'a>>) -> ScoresAnswer<'a> {
     let mut scores = vec![0.0; ranking.ranked.len()];
     for ranked in &ranking.ranked {
         scores[ranked.index] = ranking.sortable(ranked);
@@ -89,5 +111,6 @@ fn scores<'a>(ranking: &'a Ranking<'a>) -> ScoresAnswer<'a> {
         identity: &ranking.ranker.identity,
         scores,
         rules: ranking.rules(),
+        explanation,
     }
 }

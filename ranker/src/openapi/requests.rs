@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use searchop_model::features::features;
 use serde_json::{Map, Value, json};
 
-use crate::request::{MAX_QUERY_CHARS, MAX_QUERY_ID_CHARS};
+use crate::request::{MAX_EXPLAINED, MAX_QUERY_CHARS, MAX_QUERY_ID_CHARS};
 
 const PRINTABLE: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
 
@@ -36,6 +36,9 @@ pub struct ProductsRequest {
     /// How many products the answer has at most.
     #[schemars(range(min = 1))]
     top_k: Option<u32>,
+    /// Ids of products whose scores are to be explained; two are compared too.
+    #[schemars(length(max = MAX_EXPLAINED))]
+    explain: Option<Vec<Id>>,
 }
 
 /// Ids whose scores come back in the order of the request.
@@ -52,6 +55,9 @@ pub struct ColumnsRequest {
     /// The candidates, at most what `spec.serving.maxCandidates` says.
     ids: Vec<Id>,
     columns: Option<Columns>,
+    /// Ids whose scores are to be explained; two are compared too.
+    #[schemars(length(max = MAX_EXPLAINED))]
+    explain: Option<Vec<Id>>,
 }
 
 #[derive(JsonSchema)]

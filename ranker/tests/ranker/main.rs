@@ -7,6 +7,7 @@ mod access;
 mod artifacts;
 mod bad_input;
 mod client;
+mod explain;
 mod life;
 mod object_store;
 mod openapi;

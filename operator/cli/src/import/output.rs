@@ -43,7 +43,8 @@ struct Draft {
 
 enum Packed {
     Plain(BufWriter<NamedTempFile>),
-    Gzip(GzEncoder<BufWriter<NamedTempFile>>),
+    /// Rows are written in small pieces, and every piece would be compressed by itself.
+    Gzip(BufWriter<GzEncoder<NamedTempFile>>),
 }
 
 impl Write for Packed {
@@ -64,29 +65,30 @@ impl Write for Packed {
 
 impl Draft {
     fn new(path: &Path, gzip: bool) -> io::Result<Self> {
-        let file = BufWriter::with_capacity(
-            1 << 16,
-            tempfile::Builder::new()
-                .prefix(".searchop-import-")
-                .permissions(permissions())
-                .tempfile_in(folder(path))?,
-        );
+        const BUFFER: usize = 1 << 16;
+        let file = tempfile::Builder::new()
+            .prefix(".searchop-import-")
+            .permissions(permissions())
+            .tempfile_in(folder(path))?;
         Ok(Self {
             path: path.to_owned(),
             out: if gzip {
-                Packed::Gzip(GzEncoder::new(file, Compression::fast()))
+                let packed = GzEncoder::new(file, Compression::fast());
+                Packed::Gzip(BufWriter::with_capacity(BUFFER, packed))
             } else {
-                Packed::Plain(file)
+                Packed::Plain(BufWriter::with_capacity(BUFFER, file))
             },
         })
     }
 
     fn finish(self) -> io::Result<()> {
         let file = match self.out {
-            Packed::Plain(out) => out,
-            Packed::Gzip(out) => out.finish()?,
+            Packed::Plain(out) => out.into_inner().map_err(io::IntoInnerError::into_error)?,
+            Packed::Gzip(out) => {
+                let packed = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+                packed.finish()?
+            }
         };
-        let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.as_file().sync_all()?;
         file.persist(self.path).map_err(|error| error.error)?;
         Ok(())

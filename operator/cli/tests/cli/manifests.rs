@@ -116,6 +116,6 @@ fn completion_scripts_know_the_verbs() {
 
 #[test]
 fn no_colour_where_nobody_looks() {
-    let output = searchop(&["validate", "-f", SAMPLES]);
+    let output = searchop(&["validate", "-f", "no/such.yaml"]);
     assert!(!stderr(&output).contains('\x1b'));
 }

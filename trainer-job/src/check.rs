@@ -7,6 +7,7 @@ use std::{
 };
 
 use searchop_contract::{Check, CheckOutcome, DataSource, TrainingJob};
+use searchop_evaluation::statistics::MIN_QUERIES;
 
 use crate::{
     data::{self, Cleaning, Dataset, complete_day, date},
@@ -16,9 +17,6 @@ use crate::{
     slices::{Slice, Slices},
     traffic::Traffic,
 };
-
-/// Fewer query keys in the held-out days are too few for a verdict.
-const GATE_QUERIES: usize = 50;
 
 /// From this share on a check warns, and from that share on it fails.
 #[derive(Clone, Copy)]
@@ -294,11 +292,11 @@ impl Checks {
             .map(|list| traffic.queries[list.query as usize].key)
             .collect();
         let found = format!("{} query keys in the held-out days", keys.len());
-        if keys.len() >= GATE_QUERIES {
+        if keys.len() >= MIN_QUERIES as usize {
             self.add("GateQueries", CheckOutcome::Pass, found);
         } else {
             let message = format!(
-                "{found}, {GATE_QUERIES} are needed for a verdict: hold out more days, or collect more"
+                "{found}, {MIN_QUERIES} are needed for a verdict: hold out more days, or collect more"
             );
             self.add("GateQueries", CheckOutcome::Fail, message);
         }

@@ -1,0 +1,120 @@
+use schemars::JsonSchema;
+use searchop_contract::PositionBias;
+use serde::{Deserialize, Serialize};
+
+use crate::ContainerResources;
+
+/// How a version is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Training {
+    /// LightGBM's parameters.
+    pub parameters: Parameters,
+
+    /// Auto: learns what a position is worth beside the trees, where the log can tell. None: clicks
+    /// count the same wherever they happened.
+    pub position_bias: PositionBias,
+
+    /// How labels are read from the click log.
+    pub labels: Labels,
+
+    /// Share of the training rows, a decimal in [0, 1), that are shown to the trees without their
+    /// counters: new items and new queries have none. Without it a model trusts its counters so
+    /// much that it ranks poorly where they are missing.
+    #[schemars(regex(pattern = r"^(0|0?\.[0-9]{1,6})$"), length(max = 8))]
+    pub counter_dropout: String,
+
+    /// Resources of the trainer. Threads follow from the CPU limit.
+    pub resources: ContainerResources,
+
+    /// A run that takes longer is stopped and fails.
+    #[schemars(range(min = 30, max = 604_800))]
+    pub active_deadline_seconds: i64,
+
+    /// How often a run that was interrupted is tried again.
+    #[schemars(range(min = 0, max = 10))]
+    pub backoff_limit: i32,
+}
+
+/// What a spec that says nothing of [`Training::counter_dropout`] has.
+pub const DEFAULT_COUNTER_DROPOUT: &str = "0.3";
+
+impl Default for Training {
+    fn default() -> Self {
+        Self {
+            parameters: Parameters::default(),
+            position_bias: PositionBias::Auto,
+            labels: Labels::default(),
+            counter_dropout: DEFAULT_COUNTER_DROPOUT.to_owned(),
+            resources: ContainerResources::default(),
+            active_deadline_seconds: 3600,
+            backoff_limit: 3,
+        }
+    }
+}
+
+/// How labels are read from the click log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Labels {
+    /// A list is left out until this many hours have passed since it was shown: carts and purchases
+    /// take their time.
+    #[schemars(range(min = 0, max = 720))]
+    pub maturity_hours: i32,
+}
+
+impl Default for Labels {
+    fn default() -> Self {
+        Self { maturity_hours: 72 }
+    }
+}
+
+/// What a version looks at.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Features {
+    /// Also compares each candidate with the others of its request: how like their titles its title
+    /// is, and where its price lies. Better where every request holds the whole list, wrong where
+    /// lists are sent in parts. Missing below 20 candidates.
+    pub candidate_list: bool,
+}
+
+/// LightGBM's parameters under its own names.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Parameters {
+    /// Trees at most.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub num_iterations: i32,
+
+    /// Shrinkage, a decimal in (0, 1].
+    #[schemars(
+        regex(pattern = r"^(0?\.0{0,5}[1-9][0-9]{0,5}|1(\.0{1,6})?)$"),
+        length(max = 8)
+    )]
+    pub learning_rate: String,
+
+    /// Leaves of a tree at most.
+    #[schemars(range(min = 2, max = 4096))]
+    pub num_leaves: i32,
+
+    /// Rows in a leaf at least.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub min_data_in_leaf: i32,
+
+    /// Seed of the training.
+    #[schemars(range(min = 0))]
+    pub seed: i32,
+}
+
+impl Default for Parameters {
+    fn default() -> Self {
+        Self {
+            num_iterations: 200,
+            learning_rate: "0.1".to_owned(),
+            num_leaves: 31,
+            min_data_in_leaf: 20,
+            seed: 42,
+        }
+    }
+}

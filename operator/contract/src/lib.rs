@@ -13,6 +13,7 @@ mod manifest;
 pub mod names;
 mod report;
 mod rules;
+mod traffic;
 
 pub use check::{Check, CheckOutcome};
 pub use digest::{Digest, DigestError};
@@ -30,3 +31,7 @@ pub use report::{
     ClickWeights, DataCounts, Failure, Measurement, Published, ReportError, TrainingReport,
 };
 pub use rules::{OutOfStock, Pins, ServingRule};
+pub use traffic::{
+    AbortRule, Buckets, LoadedVersion, Role, ShadowTraffic, Share, Traffic, TrafficReport,
+    VersionTraffic,
+};

@@ -12,6 +12,12 @@ pub const MODEL_NAME_ENV: &str = "SEARCHOP_MODEL";
 pub const MODEL_VERSION_ENV: &str = "SEARCHOP_VERSION";
 pub const MODEL_DIGEST_ENV: &str = "SEARCHOP_DIGEST";
 pub const TABLES_DIGEST_ENV: &str = "SEARCHOP_TABLES_DIGEST";
+/// The [`crate::LoadedVersion`]s as a JSON list, instead of the three above, and the file with the
+/// [`crate::Traffic`] among them.
+pub const VERSIONS_ENV: &str = "SEARCHOP_VERSIONS";
+pub const TRAFFIC_FILE_ENV: &str = "SEARCHOP_TRAFFIC_FILE";
+/// Key of the ConfigMap that the file is mounted from.
+pub const TRAFFIC_KEY: &str = "traffic.json";
 pub const ARTIFACTS_URI_ENV: &str = "SEARCHOP_ARTIFACTS_URI";
 pub const MAX_CANDIDATES_ENV: &str = "SEARCHOP_MAX_CANDIDATES";
 /// The [`crate::ServingRule`]s as a JSON list.

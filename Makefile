@@ -152,7 +152,7 @@ e2e-api: build-workspace tools ## Scenarios on an API server with its controller
 e2e: images tools ## Scenarios on a whole cluster (root)
 	@$(scenarios) --no-run --test cluster
 	@$(CLUSTER)/with.sh $(foreach name,$(IMAGES),--load "$$($(CLUSTER)/images.sh build $(name) $(image-$(name)))") \
-		-- $(scenarios) --test cluster -- --test-threads=2
+		-- bash -c '$(scenarios) --test cluster -- --test-threads=2 && searchop-privileges "$$SEARCHOP_AUDIT_LOG" searchop searchop'
 
 .PHONY: clients
 clients: build ## Ask a ranker as the Cohere SDK and schemathesis do (PyPI)

@@ -159,9 +159,8 @@ impl Viewpoint<'_> {
         };
         let deployment = world.deployment.as_ref();
         let mut serving = serving_state::observed(deployment, &world.ranker_pods, &wanted);
-        if !serving_state::is_at_its_size(deployment, model.spec.serving.autoscaling.mode) {
-            serving.pods = serving.pods.max(status.replicas.unwrap_or(0));
-        }
+        let mode = model.spec.serving.autoscaling.mode;
+        serving.pods = serving_state::pods(deployment, mode, status.replicas.unwrap_or(0));
         Observed {
             name: owner.name.clone(),
             generation: model.metadata.generation.unwrap_or_default(),

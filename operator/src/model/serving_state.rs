@@ -102,14 +102,25 @@ pub fn has_owner_of_replicas(deployment: &Deployment) -> bool {
         })
 }
 
-/// Whether the pods that there are tell how many there should be. They do not while the Deployment
-/// is gone or going, or is back without its size: then what was known before is what it comes back
-/// with.
-pub fn is_at_its_size(deployment: Option<&Deployment>, mode: AutoscalingMode) -> bool {
-    deployment.is_some_and(|deployment| {
-        let sized = mode == AutoscalingMode::Fixed || has_owner_of_replicas(deployment);
-        sized && !is_being_deleted(deployment)
-    })
+/// How many pods there are; while the Deployment is gone or going, or is back without its size, how
+/// many it comes back with: what was asked of it last, even if not all of them were there yet, or
+/// else what was `known` before.
+pub fn pods(deployment: Option<&Deployment>, mode: AutoscalingMode, known: i32) -> i32 {
+    let Some(deployment) = deployment else {
+        return known;
+    };
+    let spec = deployment.spec.as_ref();
+    let status = deployment.status.as_ref();
+    let counted = status.and_then(|status| status.replicas).unwrap_or(0);
+    let asked = spec
+        .and_then(|spec| spec.replicas)
+        .filter(|_| has_owner_of_replicas(deployment));
+    match (asked, is_being_deleted(deployment)) {
+        (Some(asked), true) => asked,
+        (Some(_), false) => counted,
+        (None, false) if mode == AutoscalingMode::Fixed => counted,
+        (None, _) => counted.max(known),
+    }
 }
 
 /// What the Deployment's template names; `None` where it cannot be read.

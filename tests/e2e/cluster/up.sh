@@ -73,7 +73,7 @@ whole_up() {
   write_env
   # Folders made here can be mounted by path: the machine sees them at the same place.
   mkdir "$DIR/volumes"
-  echo "export SEARCHOP_VOLUMES_DIR=$DIR/volumes" >>"$DIR/env"
+  echo "export SEARCHOP_VOLUMES_DIR=$DIR/volumes SEARCHOP_AUDIT_LOG=$DIR/audit.log" >>"$DIR/env"
 }
 
 [ ! -e "$DIR" ] || fail "\"$DIR\" is there already; a cluster may be up: \"down.sh --dir $DIR\" takes it away"

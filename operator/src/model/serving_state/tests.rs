@@ -268,7 +268,7 @@ fn a_pod_that_fails_is_no_stuck_rollout_where_it_is_not_one_of_the_newest_templa
 }
 
 #[test]
-fn pods_are_counted_only_where_the_deployment_is_at_its_size() {
+fn a_deployment_that_comes_back_has_the_size_that_was_asked_of_it() {
     use AutoscalingMode::{External, Fixed, HPA};
     let deployment = |scaled: bool, leaving: bool| -> Deployment {
         let fields = if scaled {
@@ -276,21 +276,33 @@ fn pods_are_counted_only_where_the_deployment_is_at_its_size() {
         } else {
             json!({"f:template": {}})
         };
-        serde_json::from_value(json!({"metadata": {
-            "deletionTimestamp": leaving.then_some("2026-03-01T10:00:00Z"),
-            "managedFields": [{"manager": "m", "operation": "Apply", "fieldsV1": {"f:spec": fields}}]
-        }}))
+        serde_json::from_value(json!({
+            "metadata": {
+                "deletionTimestamp": leaving.then_some("2026-03-01T10:00:00Z"),
+                "managedFields": [{"manager": "m", "operation": "Apply", "fieldsV1": {"f:spec": fields}}]
+            },
+            "spec": {"replicas": 3, "selector": {}, "template": {}},
+            "status": {"replicas": 1}
+        }))
         .unwrap()
     };
     let table = [
-        (None, [false, false, false]),
-        (Some(deployment(true, false)), [true, true, true]),
-        (Some(deployment(true, true)), [false, false, false]),
-        // Applied again, and not yet scaled.
-        (Some(deployment(false, false)), [false, false, true]),
+        ("gone", None, [2, 2, 2]),
+        ("there", Some(deployment(true, false)), [1, 1, 1]),
+        ("going", Some(deployment(true, true)), [3, 3, 3]),
+        (
+            "applied again, not yet scaled",
+            Some(deployment(false, false)),
+            [2, 2, 1],
+        ),
+        (
+            "going, never scaled",
+            Some(deployment(false, true)),
+            [2, 2, 2],
+        ),
     ];
-    for (deployment, expected) in table {
-        let counted = [HPA, External, Fixed].map(|mode| is_at_its_size(deployment.as_ref(), mode));
-        assert_eq!(counted, expected, "{deployment:?}");
+    for (what, deployment, expected) in table {
+        let found = [HPA, External, Fixed].map(|mode| pods(deployment.as_ref(), mode, 2));
+        assert_eq!(found, expected, "{what}");
     }
 }

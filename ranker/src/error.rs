@@ -25,6 +25,8 @@ pub enum Kind {
     InvalidJson,
     /// JSON, but not a ranking request; the path says where.
     InvalidRequest,
+    /// The model compares the candidates of a whole list, and callers of this route may send parts.
+    WholeListNeeded,
     TooManyProducts,
     BodyTooLarge,
     /// No token, or one that is not accepted.
@@ -48,7 +50,7 @@ impl Kind {
         match self {
             Self::InvalidJson => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::InvalidRequest => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::InvalidRequest | Self::WholeListNeeded => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyProducts | Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,

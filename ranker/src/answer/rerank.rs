@@ -3,7 +3,7 @@ use serde::Serialize;
 
 use super::{Answer, Ranked, Ranking, json};
 use crate::{
-    error::ApiError,
+    error::{ApiError, Kind},
     request::{Dialect, RerankRequest},
     state::{Identity, Loaded, Ranker},
 };
@@ -94,6 +94,7 @@ pub fn rerank(
     body: &[u8],
     api: &'static str,
 ) -> Result<Answer, ApiError> {
+    may_be_split(loaded)?;
     let request = RerankRequest::parse(body, ranker.limits.max_candidates)?;
     let mut ranking = Ranking::of(ranker, loaded, &request.search);
     ranking.cut(request.top_n);
@@ -106,6 +107,19 @@ pub fn rerank(
         body: body?,
         query_id: Some(ranking.query_id.into_owned()),
     })
+}
+
+/// Clients of these routes cut long lists into batches, which a model that compares the candidates
+/// of a list would rank one by one: a wrong order that nobody would see.
+fn may_be_split(loaded: &Loaded) -> Result<(), ApiError> {
+    if loaded.bundle.looks_at_lists() {
+        return Err(ApiError::new(
+            Kind::WholeListNeeded,
+            "the model compares the candidates of a whole list (features.candidateList), and clients \
+             of this route may send a list in parts: send the whole list to /rank, or train without",
+        ));
+    }
+    Ok(())
 }
 
 fn documents<'a>(

@@ -222,7 +222,11 @@ impl Operation {
             ("408", "The body did not arrive in time"),
             ("413", "Too many products, or too many bytes"),
             ("415", "The body is not announced as plain JSON"),
-            ("422", "JSON, but no such request; the path says where"),
+            (
+                "422",
+                "JSON, but no such request; or a model that needs the whole list, on a route whose \
+                 clients may send parts",
+            ),
             ("500", "The ranking failed"),
             (
                 "503",

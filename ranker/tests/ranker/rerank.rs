@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::json;
 
-use crate::router::{Answer, get, loaded, loaded_and, post, rank};
+use crate::router::{Answer, get, loaded, loaded_and, loaded_as, post, rank};
 
 fn named(answer: &Answer, name: &str) -> String {
     answer
@@ -49,6 +49,19 @@ async fn cohere_and_jina_get_results_with_the_model_that_ranked_them() {
         .json();
     assert_eq!(bare["results"][0].get("document"), None);
     assert_eq!(bare["id"].as_str().unwrap().len(), 36);
+}
+
+#[tokio::test]
+async fn a_model_that_compares_candidates_takes_no_parts_of_lists() {
+    let (_artifacts, router) = loaded_as(|bundle| bundle.model.manifest.candidate_list = true);
+    let body = r#"{"query":"running shoes","documents":["1","2"],"products":[{"id":"1"}]}"#;
+    for path in ["/v1/rerank", "/v2/rerank", "/rerank"] {
+        let answer = post(&router, path, body).await;
+        assert_eq!(answer.error(), (422, "whole_list_needed".into(), None));
+        assert!(answer.text().contains("/rank"), "{}", answer.text());
+    }
+    let whole = r#"{"query":"running shoes","products":[{"id":"1"},{"id":"2"}]}"#;
+    assert_eq!(rank(&router, whole).await.status, StatusCode::OK);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use axum::{Router, body::Body};
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
+use searchop_model::bundle::Bundle;
 use searchop_ranker::{Identity, Limits, Ranker, app};
 use serde_json::Value;
 use tower::ServiceExt as _;
@@ -43,6 +44,16 @@ pub fn loaded_and(set: impl FnOnce(&mut Ranker)) -> (Artifacts, Router) {
     let mut ranker = not_loaded(&artifacts, Duration::from_secs(60));
     set(Arc::get_mut(&mut ranker).unwrap());
     ranker.begin(artifacts.bundle());
+    (artifacts, app(ranker))
+}
+
+/// A loaded ranker whose artifacts are what `set` makes of them.
+pub fn loaded_as(set: impl FnOnce(&mut Bundle)) -> (Artifacts, Router) {
+    let artifacts = Artifacts::new(1.0);
+    let ranker = not_loaded(&artifacts, Duration::from_secs(60));
+    let mut bundle = artifacts.bundle();
+    set(&mut bundle);
+    ranker.begin(bundle);
     (artifacts, app(ranker))
 }
 

@@ -190,13 +190,15 @@ impl Pair<'_> {
     }
 }
 
-/// Every slice that has a list.
+/// Every slice that has a list, and those of new queries and new items in any case: what they do not
+/// say is said.
 pub fn slices(held_out: &HeldOut, candidate: &[f64], served: Option<&[f64]>) -> Vec<SliceFigures> {
     let figures = |slice: ListSlice| {
         let asked = asked(Metric::NDCG, Some(slice));
         let found = held_out.by_query(candidate, asked);
         let served = served.and_then(|s| held_out.by_query(s, asked).figure(TABLE_CONFIDENCE));
-        (!found.keys.is_empty()).then(|| SliceFigures {
+        let always = matches!(slice, ListSlice::ColdQueries | ListSlice::ColdItems);
+        (always || !found.keys.is_empty()).then(|| SliceFigures {
             slice,
             queries: found.keys.len(),
             candidate: found.figure(TABLE_CONFIDENCE),
@@ -300,12 +302,21 @@ mod tests {
     }
 
     #[test]
-    fn slices_without_lists_are_not_there() {
+    fn of_slices_without_lists_only_the_cold_ones_are_there() {
         let (held_out, ours, theirs) = pair(10);
         let found = slices(&held_out, &ours, Some(&theirs));
         let seen: Vec<_> = found.iter().map(|one| (one.slice, one.queries)).collect();
-        assert_eq!(seen, [(ListSlice::Head, 4), (ListSlice::Tail, 6)]);
-        assert!(found.iter().all(|one| one.served.is_some()));
+        let expected = [
+            (ListSlice::ColdQueries, 0),
+            (ListSlice::ColdItems, 0),
+            (ListSlice::Head, 4),
+            (ListSlice::Tail, 6),
+        ];
+        assert_eq!(seen, expected);
+        for one in found {
+            assert_eq!(one.served.is_some(), one.queries > 0);
+            assert_eq!(one.candidate.is_some(), one.queries > 0);
+        }
     }
 
     #[test]

@@ -148,11 +148,11 @@ cluster-down: ## Take it away
 .PHONY: e2e-api e2e
 e2e-api: build-workspace tools ## Scenarios on an API server with its controllers
 	@$(scenarios) --no-run --test api
-	@$(CLUSTER)/with.sh --api-only -- $(scenarios) --test api -- --test-threads=4
+	@$(CLUSTER)/with.sh --api-only -- bash -c '$(scenarios) --test api -- --test-threads=4 && searchop-privileges "$$SEARCHOP_AUDIT_LOG"'
 e2e: images tools ## Scenarios on a whole cluster (root)
 	@$(scenarios) --no-run --test cluster
 	@$(CLUSTER)/with.sh $(foreach name,$(IMAGES),--load "$$($(CLUSTER)/images.sh build $(name) $(image-$(name)))") \
-		-- bash -c '$(scenarios) --test cluster -- --test-threads=2 && searchop-privileges "$$SEARCHOP_AUDIT_LOG" searchop searchop'
+		-- $(scenarios) --test cluster -- --test-threads=2
 
 .PHONY: clients
 clients: build ## Ask a ranker as the Cohere SDK and schemathesis do (PyPI)

@@ -39,6 +39,7 @@ write_env() {
 export KUBECONFIG=$DIR/kubeconfig
 export PATH=$(tool_folder kubernetes):$(tool_folder helm):\$PATH
 export SEARCHOP_LOGS=$DIR/logs
+export SEARCHOP_AUDIT_LOG=$DIR/audit.log
 ENV
 }
 
@@ -73,7 +74,7 @@ whole_up() {
   write_env
   # Folders made here can be mounted by path: the machine sees them at the same place.
   mkdir "$DIR/volumes"
-  echo "export SEARCHOP_VOLUMES_DIR=$DIR/volumes SEARCHOP_AUDIT_LOG=$DIR/audit.log" >>"$DIR/env"
+  echo "export SEARCHOP_VOLUMES_DIR=$DIR/volumes" >>"$DIR/env"
 }
 
 [ ! -e "$DIR" ] || fail "\"$DIR\" is there already; a cluster may be up: \"down.sh --dir $DIR\" takes it away"

@@ -8,6 +8,7 @@
     reason = "a scenario that cannot go on must fail where it stands"
 )]
 
+pub mod chart;
 pub mod children;
 pub mod driver;
 pub mod kubectl;

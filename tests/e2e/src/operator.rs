@@ -7,7 +7,7 @@ use std::{
 
 use kube::Client;
 
-use crate::{proxy::Proxy, wait::eventually};
+use crate::{chart, proxy::Proxy, wait::eventually};
 
 /// The operator as a process of this machine, talking to the API server through a [`Proxy`].
 pub struct Operator {
@@ -18,9 +18,10 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Starts the operator that `SEARCHOP_OPERATOR_BIN` names for one namespace.
+    /// Starts the operator that `SEARCHOP_OPERATOR_BIN` names for one namespace, with the rights that
+    /// the chart would give it there.
     pub async fn start(client: Client, namespace: &str, arguments: &[&str]) -> Self {
-        let proxy = Proxy::start(client).await;
+        let proxy = Proxy::start(client, &chart::grant(namespace)).await;
         let kubeconfig =
             std::env::temp_dir().join(format!("{namespace}-{}.kubeconfig", proxy.port));
         std::fs::write(&kubeconfig, kubeconfig_for(proxy.port)).unwrap();

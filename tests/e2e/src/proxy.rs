@@ -1,5 +1,5 @@
-//! A proxy between the operator and the API server: it records each write and can kill the operator
-//! at one of them.
+//! A proxy between the operator and the API server: it speaks for the operator's service account,
+//! records each write and can kill the operator at one of them.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,6 +7,7 @@ use axum::{
     Router,
     body::Body,
     extract::{Request, State},
+    http::HeaderValue,
     response::Response,
 };
 use http_body_util::BodyExt;
@@ -43,16 +44,18 @@ struct Inner {
 pub struct Proxy {
     inner: Arc<Mutex<Inner>>,
     client: Client,
+    account: HeaderValue,
     pub port: u16,
 }
 
 impl Proxy {
-    pub async fn start(client: Client) -> Self {
+    pub async fn start(client: Client, account: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let proxy = Self {
             inner: Arc::default(),
             client,
+            account: account.parse().expect("an account's name fits a header"),
             port,
         };
         let app = Router::new().fallback(forward).with_state(proxy.clone());
@@ -116,6 +119,9 @@ async fn forward(State(proxy): State<Proxy>, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
     parts.headers.remove("host");
     parts.headers.remove("authorization");
+    parts
+        .headers
+        .insert("impersonate-user", proxy.account.clone());
     let Ok(bytes) = body
         .collect()
         .await

@@ -1,27 +1,10 @@
 //! The chart: values that are wrong are refused, what is rendered is accepted by the server.
 
-use std::process::Command;
-
-use searchop_e2e::{install_crds, kubectl::kubectl_with_input};
-
-const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../charts/searchop");
+use searchop_e2e::{chart, install_crds, kubectl::kubectl_with_input};
 
 fn template(values: &[&str]) -> Result<String, String> {
-    let helm = std::env::var("HELM").unwrap_or_else(|_| "helm".to_owned());
-    let mut command = Command::new(&helm);
-    command.args(["template", "searchop", CHART, "--namespace", "default"]);
-    for value in values {
-        command.args(["--set", value]);
-    }
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("{helm} does not start: {error}"));
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if output.status.success() {
-        Ok(text(&output.stdout))
-    } else {
-        Err(text(&output.stderr))
-    }
+    let set: Vec<&str> = values.iter().flat_map(|value| ["--set", value]).collect();
+    chart::template("default", &set)
 }
 
 #[test]

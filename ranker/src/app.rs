@@ -14,17 +14,20 @@ use http::{
 };
 use jiff::Timestamp;
 use schemars::JsonSchema;
+use searchop_contract::TrafficReport;
 use serde::Serialize;
 use tokio::time::{Instant as Deadline, timeout_at};
 use tracing::{debug, error};
 
 use crate::{
-    answer::{self, Answer, Reply},
+    answer::{self, Answer, Named, Reply},
     body::Held,
     error::{ApiError, Kind},
     openapi,
     pool::Refused,
-    state::{Identity, Loaded, Phase, Ranker},
+    request::{RankRequest, RerankRequest},
+    state::{Identity, Phase, Ranker},
+    traffic::ReadSearch,
 };
 
 /// Headers that say what ranked, where the body is in the shape of others.
@@ -57,12 +60,22 @@ impl Route {
         }
     }
 
-    fn answer(self, ranker: &Ranker, loaded: &Loaded, body: &[u8]) -> Result<Reply, ApiError> {
-        let reranked = |version| answer::rerank(ranker, loaded, body, version).map(Reply::Answer);
+    fn answer(self, ranker: &Ranker, body: &[u8]) -> Result<Reply, ApiError> {
+        let reranked = |version| answer::rerank(ranker, body, version).map(Reply::Answer);
         match self {
-            Self::Rank => answer::rank(ranker, loaded, body),
+            Self::Rank => answer::rank(ranker, body),
             Self::RerankV1 => reranked("1"),
             Self::RerankV2 | Self::Rerank => reranked("2"),
+        }
+    }
+
+    /// How the search in a body is read.
+    fn reads(self) -> ReadSearch {
+        match self {
+            Self::Rank => |body, most| Ok(RankRequest::parse(body, most)?.search),
+            Self::RerankV1 | Self::RerankV2 | Self::Rerank => {
+                |body, most| Ok(RerankRequest::parse(body, most)?.search)
+            }
         }
     }
 }
@@ -88,6 +101,7 @@ pub fn app(ranker: Arc<Ranker>) -> Router {
 pub fn metrics_app(ranker: Arc<Ranker>) -> Router {
     probes()
         .route("/metrics", get(metrics))
+        .route("/traffic", get(traffic))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .with_state(ranker)
@@ -119,11 +133,12 @@ pub struct Health<'a> {
 
 async fn health(State(ranker): State<Arc<Ranker>>) -> Response {
     let phase = ranker.phase();
-    let loaded = ranker.loaded().ok();
+    let served = ranker.versions.served();
     let health = Health {
         status: phase.as_str(),
-        identity: &ranker.identity,
-        trained_through_time: loaded
+        identity: &served.identity,
+        trained_through_time: served
+            .loaded()
             .map(|loaded| loaded.bundle.model.manifest.trained_through_time),
     };
     let status = match phase {
@@ -139,6 +154,11 @@ async fn metrics(State(ranker): State<Arc<Ranker>>) -> Result<Response, ApiError
         ApiError::new(Kind::Internal, "the metrics cannot be written")
     })?;
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
+}
+
+/// How each version fares, for the operator.
+async fn traffic(State(ranker): State<Arc<Ranker>>) -> Json<TrafficReport> {
+    Json(ranker.versions.report())
 }
 
 /// What `GET /info` answers: what clients of text-embeddings-inference ask before they rerank.
@@ -167,7 +187,7 @@ struct Reranker {
 }
 
 async fn info(State(ranker): State<Arc<Ranker>>) -> Response {
-    let identity = &ranker.identity;
+    let identity = &ranker.versions.served().identity;
     let info = Info {
         model_id: &identity.model,
         model_sha: identity.digest.as_str(),
@@ -197,22 +217,27 @@ async fn rank(
     }
     let body = read(&ranker, &head.headers, body, deadline).await?;
     accepts_as_json(&head.headers)?;
-    let loaded = Arc::clone(ranker.loaded()?);
-    let (worker, model) = (Arc::clone(&ranker), Arc::clone(&loaded));
-    let ranking = move || match route.answer(&worker, &model, &body.bytes) {
+    ranker.begun()?;
+    let worker = Arc::clone(&ranker);
+    let ranking = move || match route.answer(&worker, &body.bytes) {
         Ok(Reply::Explain) => Ok(Err(body)),
-        Ok(Reply::Answer(answer)) => Ok(Ok(answer)),
+        Ok(Reply::Answer(mut answer)) => {
+            if let (Some(shadow), Some(beside)) = (&worker.shadow, answer.beside.take()) {
+                shadow.offer(beside.in_body(body.bytes, route.reads()));
+            }
+            Ok(Ok(answer))
+        }
         Err(error) => Err(error),
     };
     let answer = match done(deadline, ranker.pool.run(ranking)).await? {
         Ok(answer) => answer,
         Err(body) => {
             let worker = Arc::clone(&ranker);
-            let explanation = move || answer::explain(&worker, &loaded, &body.bytes);
+            let explanation = move || answer::explain(&worker, &body.bytes);
             done(deadline, ranker.explanations.run(explanation)).await?
         }
     };
-    Ok(response(answer, &ranker.identity))
+    Ok(response(answer))
 }
 
 /// What came of work that had to end before the deadline.
@@ -250,11 +275,12 @@ async fn read(
     })
 }
 
-fn response(answer: Answer, identity: &Identity) -> Response {
+fn response(answer: Answer) -> Response {
     let mut response = answer.body.into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if let Some(query_id) = answer.query_id {
+    if let Some(Named { version, query_id }) = answer.named {
+        let identity = &version.identity;
         let version = identity.version.to_string();
         let values = [
             &identity.model,

@@ -1,8 +1,9 @@
-//! Answers `POST /rank`, and rerank requests in the shapes of others, with one version of a ranking
-//! model.
+//! Answers `POST /rank`, and rerank requests in the shapes of others, with the versions of a ranking
+//! model that the process was started with.
 //!
-//! A process serves one model and never another: a new version is a new process. [`run()`] is the
-//! whole program, [`app`] the routes it serves; tests use the same ones.
+//! A process never loads another version: that is a new process. Which of its versions answers whom
+//! is in a file that may change. [`run()`] is the whole program, [`app`] the routes it serves; tests
+//! use the same ones.
 
 mod answer;
 mod apart;
@@ -27,6 +28,7 @@ mod settings;
 mod state;
 pub mod telemetry;
 mod tls;
+mod traffic;
 mod watched;
 
 pub use app::{app, metrics_app};
@@ -41,3 +43,4 @@ pub use request::{MAX_EXPLAINED, MAX_QUERY_CHARS, MAX_QUERY_ID_CHARS, RankReques
 pub use run::{RunError, run};
 pub use settings::{LogFormat, Settings};
 pub use state::{Identity, Limits, Phase, Ranker};
+pub use traffic::{Shadow, SharesError, TrafficFile, Versions};

@@ -1,29 +1,30 @@
+mod version;
+
 use prometheus::{
     Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder, core::Collector,
 };
 use searchop_model::features::features;
 
+pub use version::VersionMetrics;
+
 use crate::{query_log::RecordCounters, state::Identity};
+use version::VersionVecs;
 
 /// Seconds. A ranking takes a millisecond or less; the upper bounds show waiting and slow clients.
 const DURATION_BOUNDS: [f64; 14] = [
     0.000_25, 0.000_5, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 2.5,
-];
-const SCORING_BOUNDS: [f64; 10] = [
-    0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05,
 ];
 const CANDIDATE_BOUNDS: [f64; 10] = [
     1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 5000.0,
 ];
 
 /// What the program tells Prometheus. Label values come from closed sets only: route patterns,
-/// status codes, feature names of the model.
+/// status codes, feature names of the model, the versions of the process.
 pub struct Metrics {
     registry: Registry,
     pub requests: IntCounterVec,
     pub duration: HistogramVec,
-    pub scoring_duration: Histogram,
     pub candidates: Histogram,
     pub queue_depth: IntGauge,
     pub shed: IntCounter,
@@ -32,6 +33,7 @@ pub struct Metrics {
     pub missing_features: Vec<IntCounter>,
     pub query_records: RecordCounters,
     model_info: IntGaugeVec,
+    versions: VersionVecs,
 }
 
 impl Metrics {
@@ -83,14 +85,6 @@ impl Metrics {
                     &["route"],
                 ),
             )?,
-            scoring_duration: register(
-                &registry,
-                Histogram::with_opts(options(
-                    "searchop_rank_scoring_seconds",
-                    "Time for the features and scores of a request",
-                    &SCORING_BOUNDS,
-                )),
-            )?,
             candidates: register(
                 &registry,
                 Histogram::with_opts(options(
@@ -131,15 +125,21 @@ impl Metrics {
             model_info: register(
                 &registry,
                 IntGaugeVec::new(
-                    Opts::new("searchop_model_info", "1 for the model that is loaded"),
+                    Opts::new("searchop_model_info", "1 for each version that is loaded"),
                     &["model", "version", "digest", "tables_digest"],
                 ),
             )?,
+            versions: VersionVecs::new(&registry)?,
             registry,
         })
     }
 
-    /// Shows which model answers.
+    /// Those of one version.
+    pub fn of_version(&self, identity: &Identity) -> VersionMetrics {
+        self.versions.of(identity.version)
+    }
+
+    /// Shows which model is loaded.
     pub fn loaded(&self, identity: &Identity) {
         let version = identity.version.to_string();
         self.model_info

@@ -3,6 +3,7 @@
 use std::{future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use searchop_contract::ExitCode;
+use searchop_model::bundle::Bundle;
 use tokio::{
     net::TcpListener,
     select,
@@ -22,7 +23,8 @@ use crate::{
     settings::Settings,
     state::{Identity, Limits, Ranker},
     tls::Certificates,
-    watched::keep_fresh,
+    traffic::{Shadow, TrafficFile},
+    watched::{Reload as _, keep_fresh},
 };
 
 /// How long the last query records may take to be written.
@@ -43,6 +45,8 @@ pub enum RunError {
     File(String),
     #[error("cannot write query records: {0}")]
     QueryLog(io::Error),
+    #[error("cannot start a thread: {0}")]
+    Shadow(io::Error),
     #[error(transparent)]
     Load(#[from] LoadError),
 }
@@ -51,9 +55,11 @@ impl RunError {
     /// How the process ends.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Listen { .. } | Self::Signals(_) | Self::File(_) | Self::QueryLog(_) => {
-                ExitCode::BadConfig.code()
-            }
+            Self::Listen { .. }
+            | Self::Signals(_)
+            | Self::File(_)
+            | Self::QueryLog(_)
+            | Self::Shadow(_) => ExitCode::BadConfig.code(),
             Self::Load(error) => error.exit_code().code(),
         }
     }
@@ -97,13 +103,19 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     ));
 
     select! {
-        loaded = load(&settings, &ranker) => ranker.begin(loaded?),
+        loaded = load(&settings, &ranker) => begin(&settings, &ranker, loaded?),
         signal = signals.next() => {
             info!(signal, "ended before the model was loaded");
             return Ok(());
         }
     }
-    info!(digest = %settings.digest, tables_digest = %settings.tables_digest, "ready");
+    let identity = &ranker.versions.served().identity;
+    info!(
+        version = identity.version,
+        digest = %identity.digest,
+        tables_digest = %identity.tables_digest,
+        "ready"
+    );
     let signal = signals.next().await;
     info!(
         signal,
@@ -121,6 +133,18 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         warn!("the last query records are not written");
     }
     Ok(())
+}
+
+/// Takes the versions into service, in the shares that hold by then.
+fn begin(settings: &Settings, ranker: &Arc<Ranker>, first: Bundle) {
+    if let Some(path) = settings.traffic_file.clone() {
+        let file = TrafficFile::new(path, Arc::clone(ranker));
+        if let Err(problem) = file.reload() {
+            warn!(problem, "the first version answers all");
+        }
+        tokio::spawn(async move { keep_fresh(&file).await });
+    }
+    ranker.begin(first);
 }
 
 /// The rank port, from its first connection to its last.
@@ -158,22 +182,29 @@ async fn serve(server: Server, origin: Origin, ranker: Arc<Ranker>, drain: Durat
 }
 
 fn new_ranker(settings: &Settings) -> Result<Ranker, RunError> {
-    let identity = Identity {
+    let identities = settings.versions().into_iter().map(|one| Identity {
         model: settings.model.clone(),
-        version: settings.model_version,
-        digest: settings.digest.clone(),
-        tables_digest: settings.tables_digest.clone(),
-    };
+        version: one.version,
+        digest: one.digest,
+        tables_digest: one.tables_digest,
+    });
+    let identities: Vec<Identity> = identities.collect();
+    let several = identities.len() > 1;
     let limits = Limits {
         max_candidates: settings.max_candidates,
         max_body_bytes: settings.max_body_bytes,
         request_timeout: settings.request_timeout,
     };
-    let mut ranker = Ranker::new(identity, limits, settings.workers());
+    let mut ranker = Ranker::new(identities, limits, settings.workers());
     ranker.rules = settings.rules.to_vec();
     if let Some(file) = &settings.token_file {
         let tokens = Tokens::open(file.clone()).map_err(RunError::File)?;
         ranker.tokens = Some(Arc::new(tokens));
+    }
+    if several {
+        let queued = ranker.metrics.queue_depth.clone();
+        let shadow = Shadow::start(queued, settings.max_candidates);
+        ranker.shadow = Some(shadow.map_err(RunError::Shadow)?);
     }
     if settings.query_log_share > 0.0 {
         let folder = settings.query_log_folder.clone();

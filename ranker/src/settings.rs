@@ -1,18 +1,21 @@
 use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, sync::Arc, thread, time::Duration};
 
 use clap::{Parser, ValueEnum};
-use searchop_contract::{Digest, ServingRule, names};
+use searchop_contract::{Digest, LoadedVersion, ServingRule, names};
 
-/// Serves one version of a ranking model over HTTP.
+use crate::traffic::MAX_VERSIONS;
+
+/// Serves a ranking model over HTTP: one version of it, or several that share the users.
 ///
 /// POST /rank orders the candidates of a search; POST /v1/rerank, /v2/rerank and /rerank do so in
 /// the shapes of Cohere, Jina and text-embeddings-inference; GET /docs describes them all. GET
 /// /health, /livez and /readyz tell how the program is doing, on the rank port and on the metrics
-/// port, which also has GET /metrics.
+/// port, which also has GET /metrics and GET /traffic.
 ///
 /// The ports are open at once; the program is ready when the model, its tables and the golden sample
 /// agree with their digests. Storage that does not answer is asked again; a damaged or foreign
-/// artifact ends the program with a message that names the file. On SIGTERM and SIGINT readiness
+/// artifact ends the program with a message that names the file. (Of several versions this holds for
+/// the first; another one that cannot be loaded gets no requests, and /traffic says why.) On SIGTERM and SIGINT readiness
 /// goes off, answers carry `Connection: close`, and after the drain time the program ends with 0.
 ///
 /// A listening socket passed in the systemd way (LISTEN_FDS=1, descriptor 3) is served instead of
@@ -29,16 +32,26 @@ pub struct Settings {
     pub model: String,
 
     /// Version of the model, echoed in every answer
-    #[arg(long, env = names::MODEL_VERSION_ENV, value_name = "NUMBER")]
-    pub model_version: u32,
+    #[arg(long, env = names::MODEL_VERSION_ENV, value_name = "NUMBER", required_unless_present = "versions")]
+    model_version: Option<u32>,
 
     /// Digest of the model to load
-    #[arg(long, env = names::MODEL_DIGEST_ENV, value_name = "SHA256")]
-    pub digest: Digest,
+    #[arg(long, env = names::MODEL_DIGEST_ENV, value_name = "SHA256", required_unless_present = "versions")]
+    digest: Option<Digest>,
 
     /// Digest of the tables that features are looked up in
-    #[arg(long, env = names::TABLES_DIGEST_ENV, value_name = "SHA256")]
-    pub tables_digest: Digest,
+    #[arg(long, env = names::TABLES_DIGEST_ENV, value_name = "SHA256", required_unless_present = "versions")]
+    tables_digest: Option<Digest>,
+
+    /// Several versions instead of the three options above, the one that answers first: a JSON list
+    /// of {"version", "digest", "tablesDigest"}
+    #[arg(long, env = names::VERSIONS_ENV, value_name = "JSON", value_parser = versions)]
+    versions: Option<LoadedVersions>,
+
+    /// File that says which version answers what part, as JSON; read again when it changes. Without
+    /// it the first answers all
+    #[arg(long, env = names::TRAFFIC_FILE_ENV, value_name = "FILE")]
+    pub traffic_file: Option<PathBuf>,
 
     /// Where artifacts are: file:///… is read in place, s3://bucket/prefix is fetched into the cache
     #[arg(long, env = names::ARTIFACTS_URI_ENV, value_name = "URI")]
@@ -115,8 +128,9 @@ pub struct Settings {
     pub log: String,
 }
 
-/// A list that is one option.
+/// Lists that are one option.
 pub type Rules = Arc<[ServingRule]>;
+type LoadedVersions = Arc<[LoadedVersion]>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -125,6 +139,19 @@ pub enum LogFormat {
 }
 
 impl Settings {
+    /// What to load, at least one.
+    pub fn versions(&self) -> Vec<LoadedVersion> {
+        if let Some(versions) = &self.versions {
+            return versions.to_vec();
+        }
+        const REQUIRED: &str = "clap requires it where there is no list";
+        vec![LoadedVersion {
+            version: self.model_version.expect(REQUIRED),
+            digest: self.digest.clone().expect(REQUIRED),
+            tables_digest: self.tables_digest.clone().expect(REQUIRED),
+        }]
+    }
+
     /// Threads that rank at the same time: the CPU limit rounded up, at least one.
     pub fn workers(&self) -> usize {
         match self.cpu_limit_millis {
@@ -149,6 +176,25 @@ fn rules(json: &str) -> Result<Rules, String> {
         }
     }
     Ok(rules.into())
+}
+
+fn versions(json: &str) -> Result<LoadedVersions, String> {
+    let versions: Vec<LoadedVersion> =
+        serde_json::from_str(json).map_err(|error| error.to_string())?;
+    let count = versions.len();
+    if !(1..=MAX_VERSIONS).contains(&count) {
+        return Err(format!("has {count} versions, send 1 to {MAX_VERSIONS}"));
+    }
+    for (index, one) in versions.iter().enumerate() {
+        let version = one.version;
+        if versions[..index]
+            .iter()
+            .any(|other| other.version == version)
+        {
+            return Err(format!("has version {version} twice"));
+        }
+    }
+    Ok(versions.into())
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -223,6 +269,9 @@ mod tests {
             ),
             (r#"--rules=[{"name":"a","pin":{}}]"#, "unknown field `pin`"),
             ("--cache", "--cache"),
+            ("--versions=[]", "has 0 versions"),
+            ("--versions={}", "--versions"),
+            (r#"--versions=[{"version":1}]"#, "missing field `digest`"),
         ] {
             let error = parse(&[wrong]).unwrap_err().to_string();
             assert!(error.contains(option), "{wrong}: {error}");
@@ -234,6 +283,45 @@ mod tests {
                 .as_millis(),
             500
         );
+    }
+
+    #[test]
+    fn a_list_of_versions_stands_in_place_of_the_options_for_one() {
+        let one = |version: u32| LoadedVersion {
+            version,
+            digest: Digest::of(b"model"),
+            tables_digest: Digest::of(b"tables"),
+        };
+        let list = |versions: &[u32]| {
+            let versions: Vec<LoadedVersion> = versions.iter().map(|number| one(*number)).collect();
+            format!("--versions={}", serde_json::to_string(&versions).unwrap())
+        };
+        assert_eq!(parse(&[]).unwrap().versions()[0].version, 7);
+        let both = parse(&[&list(&[9, 8])]).unwrap();
+        assert_eq!(both.versions(), [one(9), one(8)]);
+        let without = |left_out: &[&str]| -> Vec<String> {
+            let leaves = |option: &&str| left_out.iter().any(|start| option.starts_with(start));
+            let kept = NEEDED.into_iter().filter(|option| !leaves(option));
+            kept.map(str::to_owned).collect()
+        };
+        let three = ["--model-version", "--digest", "--tables-digest"];
+        let mut alone = without(&three);
+        alone.push(list(&[9]));
+        assert_eq!(
+            Settings::try_parse_from(alone).unwrap().versions(),
+            [one(9)]
+        );
+        for option in three {
+            let error = Settings::try_parse_from(without(&[option])).unwrap_err();
+            assert!(error.to_string().contains(option), "{error}");
+        }
+        for (numbers, says) in [
+            (vec![1, 2, 1], "version 1 twice"),
+            ((1..=5).collect(), "5 versions"),
+        ] {
+            let error = parse(&[&list(&numbers)]).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
     }
 
     #[test]

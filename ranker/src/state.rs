@@ -1,7 +1,4 @@
-use std::{
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use schemars::JsonSchema;
 use searchop_contract::{Digest, ServingRule};
@@ -18,9 +15,10 @@ use crate::{
     pool::Pool,
     query_log::QueryLog,
     rules::Rules,
+    traffic::{Loaded, Shadow, Version, Versions},
 };
 
-/// Which model this is; part of every answer.
+/// Which version of the model ranked; part of every answer.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Identity {
     /// Name of the RankingModel.
@@ -65,36 +63,32 @@ impl Phase {
 
 /// Everything that requests share.
 pub struct Ranker {
-    pub identity: Identity,
+    pub versions: Versions,
     pub limits: Limits,
     pub metrics: Metrics,
     pub bodies: Bodies,
     pub pool: Pool,
     pub explanations: Apart,
-    /// What the model is told about places; none unless set before the model is loaded.
+    /// What the models are told about places; none unless set before a model is loaded.
     pub rules: Vec<ServingRule>,
     /// Who may ask; anyone where absent.
     pub tokens: Option<Arc<Tokens>>,
     pub query_log: Option<QueryLog>,
+    /// What ranks requests beside their answer; nothing does where absent.
+    pub shadow: Option<Shadow>,
     phase: watch::Sender<Phase>,
-    loaded: OnceLock<Arc<Loaded>>,
-}
-
-/// A model in service.
-pub struct Loaded {
-    pub bundle: Bundle,
-    pub rules: Rules,
 }
 
 impl Ranker {
-    /// A ranker that has no model yet and will rank on `workers` threads.
-    pub fn new(identity: Identity, limits: Limits, workers: usize) -> Self {
+    /// A ranker that has no model yet and will rank on `workers` threads. `identities` are the versions
+    /// of one model that are to be loaded, at least the served one, which is the first.
+    pub fn new(identities: Vec<Identity>, limits: Limits, workers: usize) -> Self {
         let metrics = Metrics::new();
         let pool = Pool::new(workers, metrics.queue_depth.clone(), metrics.shed.clone());
         let explanations = Apart::new(metrics.shed.clone());
         let (phase, _) = watch::channel(Phase::Loading("the model is being loaded".to_owned()));
         Self {
-            identity,
+            versions: Versions::new(identities, &metrics),
             limits,
             metrics,
             bodies: Bodies::new(limits.max_body_bytes),
@@ -103,29 +97,41 @@ impl Ranker {
             rules: Vec::new(),
             tokens: None,
             query_log: None,
+            shadow: None,
             phase,
-            loaded: OnceLock::new(),
         }
     }
 
-    /// The model that answers, once it is loaded.
-    pub fn loaded(&self) -> Result<&Arc<Loaded>, ApiError> {
-        self.loaded.get().ok_or_else(|| {
-            let reason = match self.phase() {
-                Phase::Loading(reason) => reason,
-                Phase::Ready | Phase::Draining => "there is no model".to_owned(),
-            };
-            ApiError::new(Kind::NotReady, reason)
-        })
+    /// Whether requests can be answered: every version is loaded or refused.
+    pub fn begun(&self) -> Result<(), ApiError> {
+        if self.versions.first().loaded().is_some() {
+            return Ok(());
+        }
+        let reason = match self.phase() {
+            Phase::Loading(reason) => reason,
+            Phase::Ready | Phase::Draining => "there is no model".to_owned(),
+        };
+        Err(ApiError::new(Kind::NotReady, reason))
     }
 
-    /// Takes a verified model into service. A process serves one model; a second one is ignored.
+    /// Says what came of loading a version; not of the first, which [`Self::begin`] takes.
+    pub fn settle(&self, version: &Version, bundle: Result<Bundle, String>) {
+        let loaded = bundle.map(|bundle| {
+            let rules = Rules::new(&self.rules, bundle.tables.analyzer());
+            Loaded { bundle, rules }
+        });
+        let there = loaded.is_ok();
+        if version.settle(loaded) && there {
+            self.metrics.loaded(&version.identity);
+        }
+    }
+
+    /// Takes the verified first version into service, after all others. Requests are answered from here
+    /// on.
     pub fn begin(&self, bundle: Bundle) {
-        let rules = Rules::new(&self.rules, bundle.tables.analyzer());
-        if self.loaded.set(Arc::new(Loaded { bundle, rules })).is_ok() {
-            self.metrics.loaded(&self.identity);
-            self.advance(Phase::Ready);
-        }
+        self.settle(self.versions.first(), Ok(bundle));
+        self.versions.show_weights();
+        self.advance(Phase::Ready);
     }
 
     /// Says why the model is still not there.

@@ -5,7 +5,7 @@ use searchop_model::{features::features, item::Candidate};
 use serde::Serialize;
 
 use super::now;
-use crate::{error::ApiError, id::Id, request::RankRequest, state::Loaded};
+use crate::{error::ApiError, id::Id, request::RankRequest, traffic::Loaded};
 
 /// Parts of scores, by the name of the feature that adds them.
 type Parts = BTreeMap<&'static str, f64>;

@@ -1,20 +1,22 @@
 //! From the bytes of a request to the bytes of its answer: all of a request's CPU work.
 
 mod explain;
+mod order;
 mod rank;
 mod rerank;
 mod score;
 
 use std::{
     borrow::Cow,
+    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use searchop_model::bundle::Scored;
 use serde::Serialize;
 use tracing::error;
 use uuid::Uuid;
 
+pub use order::Order;
 pub use rank::{RankAnswer, ScoresAnswer, explain, rank};
 pub use rerank::{RerankAnswer, TextScore, rerank};
 
@@ -24,14 +26,23 @@ use crate::{
     query_log::QueryRecord,
     request::Search,
     rules::Place,
-    state::{Loaded, Ranker},
+    state::{Identity, Ranker},
+    traffic::{Beside, Loaded, Version},
 };
 
 /// An answer, ready to be sent.
 pub struct Answer {
     pub body: Vec<u8>,
     /// To be named in the headers, where the body's shape is not ours.
-    pub query_id: Option<String>,
+    pub named: Option<Named>,
+    /// What is to be ranked in the shadow of it.
+    pub beside: Option<Beside>,
+}
+
+/// What ranked, and for which query.
+pub struct Named {
+    pub version: Arc<Version>,
+    pub query_id: String,
 }
 
 /// What the workers that rank make of a request.
@@ -41,8 +52,24 @@ pub enum Reply {
     Explain,
 }
 
+/// What a request has of the list that is to be ranked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum List {
+    Whole,
+    /// Maybe: clients of the route send long lists in parts.
+    Part,
+}
+
+impl List {
+    /// Whether the version ranks it as it would rank the whole.
+    fn is_enough_for(self, version: &Version) -> bool {
+        let compares = |loaded: &Loaded| loaded.bundle.looks_at_lists();
+        self == Self::Whole || !version.loaded().is_some_and(compares)
+    }
+}
+
 /// A candidate's place in the answer.
-struct Ranked {
+pub struct Ranked {
     index: usize,
     score: f64,
     place: Place,
@@ -51,25 +78,54 @@ struct Ranked {
 /// A search whose candidates are in order.
 struct Ranking<'a> {
     ranker: &'a Ranker,
+    version: &'a Arc<Version>,
     loaded: &'a Loaded,
     search: &'a Search<'a>,
     query_id: Cow<'a, str>,
     ranked: Vec<Ranked>,
+    beside: Option<Beside>,
 }
 
 impl<'a> Ranking<'a> {
-    fn of(ranker: &'a Ranker, loaded: &'a Loaded, search: &'a Search<'a>) -> Self {
+    /// Ranks with the version that the search belongs to. Where that is a candidate and fails, the
+    /// served one makes up for it.
+    fn of(ranker: &'a Ranker, search: &'a Search<'a>, list: List) -> Result<Self, ApiError> {
+        let versions = &ranker.versions;
         let query_id = match &search.query_id {
             Some(query_id) => Cow::Borrowed(&**query_id),
             None => Cow::Owned(Uuid::new_v4().to_string()),
         };
-        Self {
+        let products = search.products.len();
+        ranker.metrics.candidates.observe(products as f64);
+        let chosen = versions.choose(search);
+        let able = |candidate: &&Arc<Version>| list.is_enough_for(candidate);
+        let tried = chosen.candidate.filter(able).and_then(|candidate| {
+            let order = Order::counted(ranker, candidate, search);
+            let failure = order.as_ref().err().map(ToString::to_string);
+            versions.judge(&chosen.shares, candidate, failure.as_deref());
+            Some((candidate, order.ok()?))
+        });
+        let (version, order) = match tried {
+            Some(tried) => tried,
+            None => {
+                let order = Order::counted(ranker, chosen.served, search);
+                (chosen.served, order?)
+            }
+        };
+        let beside = versions.in_shadow(&chosen.shares, &query_id).filter(able);
+        Ok(Self {
             ranker,
-            loaded,
+            version,
+            loaded: order.loaded,
             search,
+            beside: beside.map(|version| Beside::new(version, order.indices())),
             query_id,
-            ranked: ranked(ranker, loaded, search),
-        }
+            ranked: order.ranked,
+        })
+    }
+
+    fn identity(&self) -> &'a Identity {
+        &self.version.identity
     }
 
     /// The best `most` of them; all without a number.
@@ -107,55 +163,13 @@ impl<'a> Ranking<'a> {
         };
         if log.samples(&self.query_id) {
             log.write(&QueryRecord::new(
-                &self.ranker.identity,
+                self.identity(),
                 &self.query_id,
                 self.search,
                 self.ranked.iter().map(|ranked| self.id(ranked).as_str()),
             ));
         }
     }
-}
-
-fn ranked(ranker: &Ranker, loaded: &Loaded, search: &Search) -> Vec<Ranked> {
-    let metrics = &ranker.metrics;
-    metrics.candidates.observe(search.products.len() as f64);
-    let candidates = search.candidates();
-    let mut missing = vec![0; metrics.missing_features.len()];
-    let timer = metrics.scoring_duration.start_timer();
-    let scored = loaded
-        .bundle
-        .rank_counting(&search.query, now(), &candidates, &mut missing);
-    timer.observe_duration();
-    for (counter, count) in metrics.missing_features.iter().zip(missing) {
-        if count > 0 {
-            counter.inc_by(count);
-        }
-    }
-    let unknown = scored.iter().filter(|scored| !scored.known).count();
-    metrics.unknown_ids.inc_by(unknown as u64);
-    place(loaded, search, scored)
-}
-
-fn place(loaded: &Loaded, search: &Search, scored: Vec<Scored>) -> Vec<Ranked> {
-    let rules = &loaded.rules;
-    let key = match rules.is_empty() {
-        true => String::new(),
-        false => loaded.bundle.tables.analyzer().query_key(&search.query),
-    };
-    let ranked = scored.into_iter().map(|scored| Ranked {
-        index: scored.index,
-        score: scored.score,
-        place: rules.place(
-            &key,
-            search.products[scored.index].id.as_str(),
-            scored.sold_out,
-        ),
-    });
-    let mut ranked: Vec<Ranked> = ranked.collect();
-    if !rules.is_empty() {
-        ranked.sort_by_key(|ranked| ranked.place);
-    }
-    ranked
 }
 
 /// Seconds since 1970. Only ages of items are computed from it, so a clock before 1970 is as good as

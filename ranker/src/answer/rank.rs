@@ -1,12 +1,12 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Answer, Ranking, Reply, explain::Explanation, json};
+use super::{Answer, List, Ranking, Reply, explain::Explanation, json};
 use crate::{
     error::ApiError,
     id::Id,
     request::{Form, RankRequest},
-    state::{Identity, Loaded, Ranker},
+    state::{Identity, Ranker},
 };
 
 /// What `POST /rank` answers to a list of products.
@@ -53,28 +53,28 @@ pub struct ScoresAnswer<'a> {
 }
 
 /// Reads the body of `POST /rank`, ranks, writes the answer.
-pub fn rank(ranker: &Ranker, loaded: &Loaded, body: &[u8]) -> Result<Reply, ApiError> {
+pub fn rank(ranker: &Ranker, body: &[u8]) -> Result<Reply, ApiError> {
     let request = RankRequest::parse(body, ranker.limits.max_candidates)?;
     if !request.explain.is_empty() {
         return Ok(Reply::Explain);
     }
-    answer(ranker, loaded, &request, None).map(Reply::Answer)
+    let ranking = Ranking::of(ranker, &request.search, List::Whole)?;
+    answer(ranking, &request, None).map(Reply::Answer)
 }
 
 /// The same with an explanation: some milliseconds for each product that is explained.
-pub fn explain(ranker: &Ranker, loaded: &Loaded, body: &[u8]) -> Result<Answer, ApiError> {
+pub fn explain(ranker: &Ranker, body: &[u8]) -> Result<Answer, ApiError> {
     let request = RankRequest::parse(body, ranker.limits.max_candidates)?;
-    let explanation = Explanation::of(loaded, &request)?;
-    answer(ranker, loaded, &request, Some(explanation))
+    let ranking = Ranking::of(ranker, &request.search, List::Whole)?;
+    let explanation = Explanation::of(ranking.loaded, &request)?;
+    answer(ranking, &request, Some(explanation))
 }
 
 fn answer(
-    ranker: &Ranker,
-    loaded: &Loaded,
+    mut ranking: Ranking,
     request: &RankRequest,
     explanation: Option<Explanation>,
 ) -> Result<Answer, ApiError> {
-    let mut ranking = Ranking::of(ranker, loaded, &request.search);
     ranking.cut(request.top_k);
     ranking.record();
     let body = match request.form {
@@ -83,7 +83,8 @@ fn answer(
     };
     Ok(Answer {
         body: body?,
-        query_id: None,
+        named: None,
+        beside: ranking.beside,
     })
 }
 
@@ -95,7 +96,7 @@ fn products<'a>(ranking: &'a Ranking<'a>, explanation: Option<Explanation<'a>>) 
     });
     RankAnswer {
         query_id: &ranking.query_id,
-        identity: &ranking.ranker.identity,
+        identity: ranking.identity(),
         products: products.collect(),
         explanation,
     }
@@ -108,7 +109,7 @@ fn scores<'a>(ranking: &'a Ranking<'a>, explanation: Option<Explanation<'a>>) ->
     }
     ScoresAnswer {
         query_id: &ranking.query_id,
-        identity: &ranking.ranker.identity,
+        identity: ranking.identity(),
         scores,
         rules: ranking.rules(),
         explanation,

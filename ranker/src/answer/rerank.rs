@@ -1,11 +1,14 @@
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Answer, Ranked, Ranking, json};
+use super::{Answer, List, Named, Ranked, Ranking, json};
 use crate::{
     error::{ApiError, Kind},
     request::{Dialect, RerankRequest},
-    state::{Identity, Loaded, Ranker},
+    state::{Identity, Ranker},
+    traffic::Version,
 };
 
 /// What the rerank routes answer to `documents`: the shape of Cohere and Jina.
@@ -88,15 +91,10 @@ enum Score {
 
 /// Reads the body of a rerank route, ranks, writes the answer. `api` is the version of Cohere's API
 /// that the route belongs to.
-pub fn rerank(
-    ranker: &Ranker,
-    loaded: &Loaded,
-    body: &[u8],
-    api: &'static str,
-) -> Result<Answer, ApiError> {
-    may_be_split(loaded)?;
+pub fn rerank(ranker: &Ranker, body: &[u8], api: &'static str) -> Result<Answer, ApiError> {
+    may_be_split(ranker.versions.served())?;
     let request = RerankRequest::parse(body, ranker.limits.max_candidates)?;
-    let mut ranking = Ranking::of(ranker, loaded, &request.search);
+    let mut ranking = Ranking::of(ranker, &request.search, List::Part)?;
     ranking.cut(request.top_n);
     ranking.record();
     let body = match request.dialect {
@@ -105,14 +103,18 @@ pub fn rerank(
     };
     Ok(Answer {
         body: body?,
-        query_id: Some(ranking.query_id.into_owned()),
+        named: Some(Named {
+            version: Arc::clone(ranking.version),
+            query_id: ranking.query_id.into_owned(),
+        }),
+        beside: ranking.beside,
     })
 }
 
 /// Clients of these routes cut long lists into batches, which a model that compares the candidates
 /// of a list would rank one by one: a wrong order that nobody would see.
-fn may_be_split(loaded: &Loaded) -> Result<(), ApiError> {
-    if loaded.bundle.looks_at_lists() {
+fn may_be_split(served: &Version) -> Result<(), ApiError> {
+    if !List::Part.is_enough_for(served) {
         return Err(ApiError::new(
             Kind::WholeListNeeded,
             "the model compares the candidates of a whole list (features.candidateList), and clients \
@@ -134,7 +136,7 @@ fn documents<'a>(
             text: ranking.id(ranked).as_str(),
         }),
     };
-    let identity = &ranking.ranker.identity;
+    let identity = ranking.identity();
     RerankAnswer {
         id: &ranking.query_id,
         model: &identity.model,

@@ -30,6 +30,18 @@ impl Artifacts {
     /// A title that has the words of the query scores `matched`, another one `-matched`; up to 100 in
     /// price adds 0.25, more takes 0.25 away.
     pub fn new(matched: f64) -> Self {
+        Self::of(&model_text(matched, &[]))
+    }
+
+    /// Scores as [`Self::new`] with 1, but the score of a product that costs more than a million is
+    /// infinite: a sum of leaves that are finite each.
+    pub fn overflowing() -> Self {
+        let price = 1_000_001f64.ln();
+        let tree = |index| stump(index, "price_log", price, MISSING_LEFT, [0.0, f64::MAX]);
+        Self::of(&model_text(1.0, &[tree(2), tree(3)]))
+    }
+
+    fn of(model: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let staging = dir.path().join("staging");
         let tables = tables();
@@ -42,12 +54,11 @@ impl Artifacts {
             fs::create_dir(&staging).unwrap();
         };
         place(names::TABLES_FOLDER, &tables_digest);
-        let model = model_text(matched);
         write_file(&staging, names::MODEL_FILE, model.as_bytes()).unwrap();
-        golden(&tables, &tables_digest, &model)
+        golden(&tables, &tables_digest, model)
             .write(&staging)
             .unwrap();
-        let (digest, _) = write_artifact(&staging, manifest(&tables)).unwrap();
+        let (digest, _) = write_artifact(&staging, manifest(&tables, model)).unwrap();
         place(names::MODELS_FOLDER, &digest);
         Self {
             dir,
@@ -76,6 +87,12 @@ impl Artifacts {
             .path()
             .join(names::TABLES_FOLDER)
             .join(self.tables_digest.hex())
+    }
+
+    /// Moves another model here, whose tables are the same.
+    pub fn take(&self, other: &Self) {
+        let models = self.dir.path().join(names::MODELS_FOLDER);
+        fs::rename(other.model_dir(), models.join(other.digest.hex())).unwrap();
     }
 
     pub fn bundle(&self) -> Bundle {
@@ -114,7 +131,7 @@ fn tables() -> Tables {
     .unwrap()
 }
 
-fn manifest(tables: &Tables) -> ModelManifest {
+fn manifest(tables: &Tables, model: &str) -> ModelManifest {
     ModelManifest {
         format_version: MANIFEST_FORMAT,
         model: "products".to_owned(),
@@ -124,7 +141,7 @@ fn manifest(tables: &Tables) -> ModelManifest {
         features: feature_names(),
         candidate_list: false,
         parameters: BoostingParameters::default(),
-        trees: 2,
+        trees: Forest::parse(model.as_bytes()).unwrap().trees() as u32,
         trained_through_time: TIME.parse().unwrap(),
     }
 }
@@ -147,17 +164,19 @@ fn golden(tables: &Tables, tables_digest: &Digest, model: &str) -> Golden {
     }
 }
 
-/// Two stumps in LightGBM's text form.
-fn model_text(matched: f64) -> String {
-    const MISSING_LEFT: u8 = 10;
-    const MISSING_RIGHT: u8 = 8;
+const MISSING_LEFT: u8 = 10;
+const MISSING_RIGHT: u8 = 8;
+
+/// Two stumps in LightGBM's text form, and `more`.
+fn model_text(matched: f64, more: &[String]) -> String {
     let price = 101f64.ln();
-    let trees = [
+    let mut trees = vec![
         stump(0, "title_coverage", 0.5, MISSING_LEFT, [-matched, matched]),
         stump(1, "price_log", price, MISSING_RIGHT, [0.25, -0.25]),
     ];
+    trees.extend_from_slice(more);
     let names = feature_names();
-    let sizes = trees.each_ref().map(|tree| tree.len().to_string());
+    let sizes: Vec<String> = trees.iter().map(|tree| tree.len().to_string()).collect();
     format!(
         "tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\n\
          max_feature_idx={}\nobjective=lambdarank\nfeature_names={}\nfeature_infos={}\n\

@@ -17,3 +17,4 @@ mod rerank;
 mod router;
 mod routes;
 mod rules;
+mod traffic;

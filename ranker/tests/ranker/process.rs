@@ -14,7 +14,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use searchop_contract::names;
+use searchop_contract::{LoadedVersion, names};
 use serde_json::Value;
 
 use crate::{artifacts::Artifacts, client, object_store::ObjectStore};
@@ -41,6 +41,8 @@ pub struct Start<'a> {
     pub socket: Option<&'a TcpListener>,
     /// Where the artifacts are read from instead of their folder.
     pub bucket: Option<&'a ObjectStore>,
+    /// To load instead of the one version.
+    pub versions: Vec<LoadedVersion>,
 }
 
 impl<'a> Start<'a> {
@@ -51,6 +53,7 @@ impl<'a> Start<'a> {
             options,
             socket: None,
             bucket: None,
+            versions: Vec::new(),
         }
     }
 
@@ -73,6 +76,10 @@ impl<'a> Start<'a> {
             .env(names::ARTIFACTS_URI_ENV, self.artifacts.uri())
             .env_remove(names::CPU_LIMIT_ENV)
             .env_remove(names::MAX_CANDIDATES_ENV);
+        if !self.versions.is_empty() {
+            let versions = serde_json::to_string(&self.versions).unwrap();
+            command.env(names::VERSIONS_ENV, versions);
+        }
         if let Some(bucket) = self.bucket {
             command
                 .env(names::ARTIFACTS_URI_ENV, "s3://bucket")

@@ -21,7 +21,7 @@ pub fn not_loaded(artifacts: &Artifacts, request_timeout: Duration) -> Arc<Ranke
         max_body_bytes: MAX_BODY,
         request_timeout,
     };
-    Arc::new(Ranker::new(identity(artifacts), limits, 1))
+    Arc::new(Ranker::new(vec![identity(artifacts)], limits, 1))
 }
 
 pub fn identity(artifacts: &Artifacts) -> Identity {

@@ -115,7 +115,7 @@ async fn bodies_that_fill_the_memory_set_aside_for_them_are_refused_at_once() {
         max_body_bytes: LARGEST,
         request_timeout: Duration::from_secs(60),
     };
-    let ranker = Arc::new(Ranker::new(identity(&artifacts), limits, 1));
+    let ranker = Arc::new(Ranker::new(vec![identity(&artifacts)], limits, 1));
     ranker.begin(artifacts.bundle());
     let router = app(Arc::clone(&ranker));
     let stuck = tokio::spawn({
@@ -274,7 +274,9 @@ async fn metrics_count_routes_not_paths() {
         r#"searchop_rank_requests_total{route="unmatched",status="404"} 3"#,
         r#"searchop_rank_duration_seconds_count{route="/rank"} 3"#,
         r#"searchop_rank_duration_seconds_bucket{route="/rank",le="+Inf"} 3"#,
-        "searchop_rank_scoring_seconds_count 2",
+        r#"searchop_rank_scoring_seconds_count{version="7"} 2"#,
+        r#"searchop_rank_rankings_total{outcome="answered",version="7"} 2"#,
+        r#"searchop_rank_weight_percent{version="7"} 100"#,
         r#"searchop_rank_candidates_bucket{le="1"} 0"#,
         r#"searchop_rank_candidates_bucket{le="5"} 2"#,
         "searchop_rank_queue_depth 0",

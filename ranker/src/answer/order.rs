@@ -1,0 +1,126 @@
+use std::panic::{self, AssertUnwindSafe};
+
+use searchop_model::{
+    bundle::Scored,
+    features::{Source, features},
+};
+
+use super::{Ranked, now};
+use crate::{
+    error::{ApiError, Kind},
+    request::Search,
+    state::Ranker,
+    traffic::{Loaded, Version},
+};
+
+/// Why a version has no order for a search: its own fault, not that of the request.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    #[error("the version is not loaded")]
+    NotLoaded,
+    #[error("it panicked")]
+    Panicked,
+    #[error("a score is {0}, not a finite number")]
+    NotFinite(String),
+}
+
+impl From<Fault> for ApiError {
+    fn from(fault: Fault) -> Self {
+        Self::new(Kind::Internal, format!("the ranking failed: {fault}"))
+    }
+}
+
+/// The candidates of a search in the order of one version.
+pub struct Order<'a> {
+    pub loaded: &'a Loaded,
+    pub ranked: Vec<Ranked>,
+    unknown: usize,
+}
+
+impl<'a> Order<'a> {
+    /// Ranks without a trace in the metrics. Adds to `missing[i]` the products without a value for
+    /// feature `i`.
+    pub fn of(version: &'a Version, search: &Search, missing: &mut [u64]) -> Result<Self, Fault> {
+        let loaded = version.loaded().ok_or(Fault::NotLoaded)?;
+        let candidates = search.candidates();
+        let rank = || {
+            loaded
+                .bundle
+                .rank_counting(&search.query, now(), &candidates, missing)
+        };
+        let scored = panic::catch_unwind(AssertUnwindSafe(rank)).map_err(|_| Fault::Panicked)?;
+        match scored.iter().find(|scored| !scored.score.is_finite()) {
+            Some(scored) => Err(Fault::NotFinite(scored.score.to_string())),
+            None => Ok(Self {
+                loaded,
+                unknown: scored.iter().filter(|scored| !scored.known).count(),
+                ranked: placed(loaded, search, scored),
+            }),
+        }
+    }
+
+    /// The same as part of an answer, which is counted.
+    pub fn counted(ranker: &Ranker, version: &'a Version, search: &Search) -> Result<Self, Fault> {
+        let (all, own) = (&ranker.metrics, &version.metrics);
+        let mut missing = vec![0; all.missing_features.len()];
+        let timer = own.scoring.start_timer();
+        let order = Self::of(version, search, &mut missing);
+        timer.observe_duration();
+        let order = order.inspect_err(|_| own.failed.inc())?;
+        own.answered.inc();
+        let asked = order.columns_asked();
+        own.values.inc_by((asked * search.products.len()) as u64);
+        for ((counter, count), feature) in all.missing_features.iter().zip(missing).zip(features())
+        {
+            if count > 0 {
+                counter.inc_by(count);
+                if order.asks(feature.source) {
+                    own.missing.inc_by(count);
+                }
+            }
+        }
+        all.unknown_ids.inc_by(order.unknown as u64);
+        Ok(order)
+    }
+
+    /// Whether features from there are looked up: those of the whole list only by models that
+    /// compare candidates with each other.
+    fn asks(&self, source: Source) -> bool {
+        source != Source::CandidateList || self.loaded.bundle.looks_at_lists()
+    }
+
+    fn columns_asked(&self) -> usize {
+        let asked = features()
+            .iter()
+            .filter(|feature| self.asks(feature.source));
+        asked.count()
+    }
+
+    /// Indices of the candidates, best first.
+    pub fn indices(&self) -> Vec<u32> {
+        let index = |ranked: &Ranked| u32::try_from(ranked.index).unwrap_or(u32::MAX);
+        self.ranked.iter().map(index).collect()
+    }
+}
+
+fn placed(loaded: &Loaded, search: &Search, scored: Vec<Scored>) -> Vec<Ranked> {
+    let rules = &loaded.rules;
+    let key = match rules.is_empty() {
+        true => String::new(),
+        false => loaded.bundle.tables.analyzer().query_key(&search.query),
+    };
+    let ranked = scored.into_iter().map(|scored| Ranked {
+        index: scored.index,
+        score: scored.score,
+        place: rules.place(
+            &key,
+            search.products[scored.index].id.as_str(),
+            scored.sold_out,
+        ),
+    });
+    let mut ranked: Vec<Ranked> = ranked.collect();
+    if !rules.is_empty() {
+        ranked.sort_by_key(|ranked| ranked.place);
+    }
+    ranked
+}

@@ -1,153 +1,117 @@
 """The ranker's features in Python, as a careful service would compute them.
 
-The tables are in memory: what does not depend on the query is a row of a matrix, texts are tuples
-of shared strings, so that counting a token is one call into C.
+The tables are in memory: what does not depend on the query is a row of a matrix, texts are a
+forward index of numbered terms.
 """
 
 import json
 import math
 import os
-import re
-import unicodedata
+import threading
 
 import lightgbm
 import numpy as np
 import orjson
 import Stemmer
 
-K1, B = 1.2, 0.75
-MAX_QUERY_TERMS = 64
-WORD = re.compile(r"[^\W_]+")
-NAN = math.nan
+from matching import text_features
+from query import Query
 
 
-def fold(text):
-    if text.isascii():
-        return text.lower()
-    for _ in range(2):
-        text = unicodedata.normalize("NFKC", text).lower()
-    return unicodedata.normalize("NFKC", text)
+class Scratch(threading.local):
+    """All zero between two requests of a thread."""
+
+    def __init__(self, terms, grams):
+        self.codes = np.zeros(terms + grams, dtype=np.int16)
+        self.weights = np.zeros(terms)
 
 
 class Tables:
     def __init__(self, folder):
-        with open(os.path.join(folder, "meta.json")) as file:
+        def path(name):
+            return os.path.join(folder, name)
+
+        def array(name, kind, *shape):
+            return np.fromfile(path(name), dtype=kind).reshape(*shape)
+
+        with open(path("meta.json")) as file:
             meta = json.load(file)
         self.columns = {name: column for column, name in enumerate(meta["features"])}
-        self.computed = [(name, self.columns[name]) for name in meta["computed"] if name != "age_days"]
+        self.computed = meta["computed"]
+        self.computed_columns = [self.columns[name] for name in self.computed]
+        self.lists = {name: place for place, name in enumerate(meta["lists"])}
+        self.collections = meta["collections"]
         self.documents = meta["documents"]
-        self.title_average = meta["title_tokens"] / self.documents
-        self.all_average = meta["all_tokens"] / self.documents
-        self.title_documents = meta["title_documents"]
-        self.all_documents = meta["all_documents"]
-        self.rows = np.fromfile(os.path.join(folder, "rows.f32"), dtype="<f4").reshape(-1, len(self.columns))
+        self.averages = np.array([tokens / self.documents for tokens in meta["tokens"]])
+        with open(path("../ids")) as file:
+            self.places = {item: place for place, item in enumerate(file.read().split("\n"))}
+        self.rows = array("rows.f32", "<f4", -1, len(self.columns))
+        self.added = array("added.f64", "<f8", -1)
+        self.read_terms(path, array)
+        self.index = array("index.u32", "<u4", -1)
+        self.lengths = array("lengths.i32", "<i4", -1, len(self.lists) + 1)
+        present = np.maximum(self.lengths, 0)
+        self.starts = np.concatenate(([0], present.sum(axis=1).cumsum()))
+        self.names = {
+            "brand": self.names_of(self.lists["BrandName"], present),
+            "category": self.names_of(self.lists["CategoryLeaf"], present),
+        }
         self.stemmer = Stemmer.Stemmer("english")
-        self.read_items(os.path.join(folder, "items.ndjson"))
+        self.scratch = Scratch(len(self.terms), len(self.grams))
         self.pairs = {}
-        with open(os.path.join(folder, "pairs.ndjson"), "rb") as file:
+        with open(path("pairs.ndjson"), "rb") as file:
             for line in file:
                 key, item, values = orjson.loads(line)
-                self.pairs[key, item] = [(int(column), NAN if value is None else value) for column, value in values.items()]
+                values = [(int(column), math.nan if value is None else value) for column, value in values.items()]
+                self.pairs.setdefault(key, {})[item] = values
 
-    def read_items(self, path):
-        shared = {}
+    def read_terms(self, path, array):
+        with open(path("terms")) as file:
+            self.terms = {term: row for row, term in enumerate(file.read().split("\n")[:-1])}
+        with open(path("grams.json")) as file:
+            self.grams = {gram: len(self.terms) + number for gram, number in json.load(file).items()}
+        documents = np.minimum(array("documents.u32", "<u4", -1, len(self.collections)), self.documents)
+        self.idfs = [[self.idf(count) for count in counts] for counts in documents.tolist()]
+        self.unknown_idfs = [self.idf(0)] * len(self.collections)
+        # Of each term, the labels that titles with it have, in how many of them, and how many there are.
+        titles = (documents[:, 0] + 1.0).tolist()
+        self.labels = {}
+        for label in self.LABELS:
+            starts = array(f"{label}.starts.u32", "<u4", -1).tolist()
+            pairs = array(f"{label}.labels.u32", "<u4", -1, 2)
+            labels, items = pairs[:, 0].astype(np.intp), pairs[:, 1].astype(float)
+            self.labels[label.lower()] = [
+                (labels[start:end], items[start:end], count) for start, end, count in zip(starts, starts[1:], titles)
+            ]
 
-        def tokens(words):
-            return None if words is None else tuple(shared.setdefault(word, word) for word in words)
+    LABELS = ("Brand", "Category")
 
-        self.places = {}
-        self.texts = []
-        self.added = np.empty(self.documents)
-        with open(path, "rb") as file:
-            for place, line in enumerate(file):
-                item, added, key, title, description, brand, category = orjson.loads(line)
-                title, brand, category = tokens(title), tokens(brand), tokens(category)
-                every = (title or ()) + (tokens(description) or ()) + (brand or ()) + (category or ())
-                self.places[item] = place
-                self.added[place] = NAN if added is None else added
-                self.texts.append((key, title, every, brand, category))
+    def idf(self, containing):
+        return math.log(1.0 + (self.documents - containing + 0.5) / (containing + 0.5))
+
+    def names_of(self, place, present):
+        """The only term of a list of each item, −1 for none."""
+        names = np.full(len(present), -1, dtype=np.intp)
+        has = present[:, place] > 0
+        first = self.starts[:-1] + present[:, :place].sum(axis=1)
+        names[has] = self.index[first[has]]
+        return names
 
     def matrix(self, query, items, now):
         """Rows of the items, all of which are known, in their order."""
         places = [self.places[item] for item in items]
         rows = self.rows[places]
-        age = self.columns.get("age_days")
-        if age is not None:
-            rows[:, age] = np.maximum(now - self.added[places], 0.0) / 86400.0
-        analysed = Query(self, query)
-        rows[:, [column for _, column in self.computed]] = [analysed.features(self.texts[place]) for place in places]
-        pairs, key = self.pairs, analysed.key
-        for row, item in zip(rows, items):
-            for column, value in pairs.get((key, item), ()):
-                row[column] = value
+        rows[:, self.columns["age_days"]] = np.maximum(now - self.added[places], 0.0) / 86400.0
+        query = Query(self, query)
+        if query.key:
+            with np.errstate(invalid="ignore"):
+                rows[:, self.computed_columns] = text_features(self, query, places)
+        counted = self.pairs.get(query.key)
+        if counted:
+            for row, item in zip(rows, items):
+                for column, value in counted.get(item, ()):
+                    row[column] = value
         return rows
-
-
-class Query:
-    """A query, analysed once for all its candidates."""
-
-    def __init__(self, tables, text):
-        folded = fold(text)
-        self.key = " ".join(folded.split())
-        self.tokens = tuple(tables.stemmer.stemWords(WORD.findall(folded)))[:MAX_QUERY_TERMS]
-        self.names = [name for name, _ in tables.computed]
-        self.length = len(self.tokens)
-        self.terms = []
-        for token in sorted(set(self.tokens)):
-            count = float(self.tokens.count(token))
-            self.terms.append((
-                token,
-                count * idf(tables.title_documents.get(token, 0), tables.documents),
-                count * idf(tables.all_documents.get(token, 0), tables.documents),
-            ))
-        self.title_best = sum(title * (K1 + 1.0) for _, title, _ in self.terms)
-        self.all_best = sum(every * (K1 + 1.0) for _, _, every in self.terms)
-        if len(self.key) < 3:
-            self.grams = {self.key} if self.key else set()
-        else:
-            self.grams = {self.key[start:start + 3] for start in range(len(self.key) - 2)}
-        self.title_average, self.all_average = tables.title_average, tables.all_average
-
-    def features(self, text):
-        key, title, every, brand, category = text
-        values = dict.fromkeys(self.names, NAN)
-        values["query_terms"] = self.length
-        if not self.length:
-            return [values[name] for name in self.names]
-        terms = self.terms
-        score, found = self.match(every, 2, self.all_average)
-        values["all_bm25"], values["all_bm25_share"] = score, score / self.all_best
-        values["all_coverage"] = found / len(terms)
-        if title is not None:
-            score, found = self.match(title, 1, self.title_average)
-            values["title_bm25"], values["title_bm25_share"] = score, score / self.title_best
-            values["title_coverage"] = found / len(terms)
-            length, tokens = self.length, self.tokens
-            values["title_prefix"] = float(title[:length] == tokens)
-            values["title_exact"] = float(
-                any(title[at:at + length] == tokens for at in range(len(title) - length + 1)) if found == len(terms) else False
-            )
-            shared = sum(gram in key for gram in self.grams) if len(self.key) > 2 else float(self.key == key)
-            values["title_trigrams"] = shared / len(self.grams)
-        if brand:
-            values["brand_match"] = float(all(token in self.tokens for token in brand))
-        if category:
-            values["category_match"] = sum(term[0] in category for term in terms) / len(terms)
-        return [values[name] for name in self.names]
-
-    def match(self, tokens, weight, average):
-        score, found = 0.0, 0.0
-        norm = K1 * (1.0 - B + B * len(tokens) / average)
-        for term in self.terms:
-            count = tokens.count(term[0])
-            if count:
-                found += 1.0
-                score += term[weight] * (count * (K1 + 1.0) / (count + norm))
-        return score, found
-
-
-def idf(containing, documents):
-    return math.log(1.0 + (documents - containing + 0.5) / (containing + 0.5))
 
 
 class Ranker:

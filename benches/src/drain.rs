@@ -1,7 +1,8 @@
 //! The end of a ranker under load: who asks is answered, until the end.
 
 use std::{
-    process::Command,
+    io::Write as _,
+    process::{Child, Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -21,7 +22,7 @@ use crate::{
     client::{self, Connection},
     figures::figure,
     fixture::Fixture,
-    process::Service,
+    process::{RANKER_CPU, Service},
     requests::{self, Request},
 };
 
@@ -43,7 +44,7 @@ struct Seen {
 
 pub fn run(fixture: &Fixture) -> Result<(), Failure> {
     let option = format!("--drain-seconds={}", DRAIN.as_secs());
-    let mut service = Service::ranker(fixture, None, &[&option])?;
+    let mut service = Service::ranker(fixture, Some(RANKER_CPU), &[&option])?;
     let searches = requests::draw(500, 100, &fixture.queries, &fixture.ids);
     let bytes: Arc<[Vec<u8>]> = searches.iter().map(Request::bytes).collect();
     let seen = Arc::<Seen>::default();
@@ -60,11 +61,10 @@ pub fn run(fixture: &Fixture) -> Result<(), Failure> {
                 }
             });
         }
+        let mut killer = killer(service.pid())?;
         sleep(BEFORE).await;
         let signalled = Instant::now();
-        Command::new("kill")
-            .args(["-TERM", &service.pid().to_string()])
-            .status()?;
+        killer.stdin.take().ok_or("no pipe")?.write_all(b"\n")?;
         let metrics = service.metrics.ok_or("a ranker has a metrics port")?;
         let off = loop {
             let status =
@@ -73,6 +73,7 @@ pub fn run(fixture: &Fixture) -> Result<(), Failure> {
                 break signalled.elapsed();
             }
         };
+        killer.wait()?;
         let late = tokio::spawn(late_body(service.address, signalled));
         while clients.join_next().await.is_some() {}
         match late.await? {
@@ -101,6 +102,14 @@ pub fn run(fixture: &Fixture) -> Result<(), Failure> {
     figure("drain.exit_s", exit.0.as_secs_f64(), "s");
     figure("drain.exit_code", exit.1.code().unwrap_or(-1).into(), "");
     Ok(())
+}
+
+/// Sends SIGTERM once it reads a line: starting it would take longer than what is measured.
+fn killer(pid: u32) -> std::io::Result<Child> {
+    Command::new("sh")
+        .args(["-c", &format!("read -r line && kill -TERM {pid}")])
+        .stdin(Stdio::piped())
+        .spawn()
 }
 
 /// One connection: a single request, or requests until the server asks to close.

@@ -9,7 +9,11 @@ use searchop_contract::{Digest, TABLES_FORMAT, names};
 use searchop_model::{features::FEATURES_VERSION, tables::Tables, text::TEXT_VERSION};
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, catalogue, export, model, requests};
+use crate::{
+    Failure, catalogue,
+    export::{self, EXPORT_FORMAT},
+    model, requests,
+};
 
 /// What the shop's log is drawn for: its queries.
 const LOGGED_EVENTS: u32 = 40_000;
@@ -69,7 +73,7 @@ impl Fixture {
             "shop"
         };
         let versions = cache.join(format!(
-            "features-{FEATURES_VERSION}-text-{TEXT_VERSION}-tables-{TABLES_FORMAT}"
+            "features-{FEATURES_VERSION}-text-{TEXT_VERSION}-tables-{TABLES_FORMAT}-export-{EXPORT_FORMAT}"
         ));
         let folder = versions.join(format!("{source}-{}", wanted.products));
         if wanted.anew && versions.exists() {
@@ -109,7 +113,7 @@ fn make(folder: &Path, wanted: &Wanted) -> Result<(), Failure> {
     let items = catalogue::items(&shop)?;
     let ids: Vec<String> = items.iter().map(|item| item.id.clone()).collect();
     fs::write(folder.join("ids"), ids.join("\n"))?;
-    let tables = Tables::build(catalogue::table_rows(items.clone(), &searches)?)?;
+    let tables = Tables::build(catalogue::table_rows(items, &searches)?)?;
     let artifacts = folder.join(ARTIFACTS);
     let tables_digest = place(&artifacts.join(names::TABLES_FOLDER), |staging| {
         Ok(tables.write(staging)?)
@@ -128,7 +132,7 @@ fn make(folder: &Path, wanted: &Wanted) -> Result<(), Failure> {
         ids,
         queries,
     };
-    export::write(&fixture, &tables, &items)?;
+    export::write(&fixture, &tables)?;
     for drawn in [log, shop] {
         fs::remove_dir_all(drawn)?;
     }

@@ -8,7 +8,13 @@ use std::{
 
 use serde_json::json;
 
-use crate::{Failure, figures::figure, fixture::Fixture, process::Service, requests};
+use crate::{
+    Failure,
+    figures::figure,
+    fixture::Fixture,
+    process::{RANKER_CPU, Service},
+    requests,
+};
 
 const BODY: usize = 64 << 10;
 const PRODUCTS: usize = 50;
@@ -33,7 +39,7 @@ pub fn run(fixture: &Fixture) -> Result<(), Failure> {
         format!("--request-timeout={}", TIMEOUT.as_secs()),
     ];
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
-    let service = Service::ranker(fixture, None, &options)?;
+    let service = Service::ranker(fixture, Some(RANKER_CPU), &options)?;
     let (mut checked, mut wrong) = (0, 0);
     for case in cases() {
         let status = send(service.address, &case.request)?;

@@ -54,10 +54,10 @@ fn trials(options: &Trials) -> Result<(), Failure> {
         anew: false,
     };
     let fixture = Fixture::prepare(&options.cache, &wanted)?;
+    process::pin_self()?;
     limits::run(&fixture)?;
     drain::run(&fixture)?;
     slow::run(&fixture)?;
-    // Last, because it leaves this program pinned to one processor.
     for &candidates in &options.candidates {
         let flood = overload::Flood {
             candidates,

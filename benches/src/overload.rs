@@ -1,20 +1,16 @@
 //! More requests than can be ranked: what is still answered, how fast, and what the rest is told.
 
-use std::{process::Command, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     Failure,
     client::{self, Open, Pace},
     figures::{figure, note_load, percentile},
     fixture::Fixture,
-    process::Service,
+    process::{RANKER_CPU, Service},
     requests::{self, Request},
 };
 
-/// The ranker has one processor and this program another, so that the flood does not take away from
-/// the ranker what it measures.
-const RANKER_CPU: usize = 0;
-const CLIENT_CPU: usize = 1;
 /// Requests that may be on their way at the same time: those of a large shop's front ends.
 const CONNECTIONS: usize = 400;
 /// A closed loop over so many connections keeps one worker busy and refuses nothing.
@@ -31,8 +27,7 @@ pub struct Flood {
 }
 
 pub fn run(fixture: &Fixture, flood: &Flood) -> Result<(), Failure> {
-    pin_self()?;
-    let service = Service::ranker(fixture, Some(RANKER_CPU), &["--cpu-limit-millis=1000"])?;
+    let service = Service::ranker(fixture, Some(RANKER_CPU), &[])?;
     let searches = requests::draw(2000, flood.candidates, &fixture.queries, &fixture.ids);
     let bytes: Arc<[Vec<u8>]> = searches.iter().map(Request::bytes).collect();
     println!(
@@ -72,19 +67,6 @@ pub fn run(fixture: &Fixture, flood: &Flood) -> Result<(), Failure> {
     }
     note_load();
     Ok(())
-}
-
-fn pin_self() -> Result<(), Failure> {
-    let status = Command::new("taskset")
-        .args(["-a", "-cp", &CLIENT_CPU.to_string()])
-        .arg(std::process::id().to_string())
-        .stdout(std::process::Stdio::null())
-        .status()?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err("two processors are needed, one for the ranker and one for its clients".into())
-    }
 }
 
 /// Rankings a second of a ranker that always has work.

@@ -13,6 +13,10 @@ use searchop_contract::names;
 
 use crate::{Failure, client, fixture::Fixture};
 
+/// The ranker has one processor and this program another, so that clients do not take away from the
+/// ranker what they measure.
+pub const RANKER_CPU: usize = 0;
+const CLIENT_CPU: usize = 1;
 /// A table of a million products is read within this; the services in Python take longest.
 const START: Duration = Duration::from_secs(300);
 /// The kernel counts CPU time in ticks of 10 ms for every process (USER_HZ).
@@ -27,7 +31,8 @@ pub struct Service {
 }
 
 impl Service {
-    /// The ranker beside this program, with more options; `cpu` pins it to one.
+    /// The ranker beside this program, with more options; `cpu` pins it to one, which is all that it
+    /// then knows of.
     pub fn ranker(
         fixture: &Fixture,
         cpu: Option<usize>,
@@ -134,6 +139,20 @@ impl Drop for Service {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Keeps this program off the processor of a ranker that is pinned.
+pub fn pin_self() -> Result<(), Failure> {
+    let status = Command::new("taskset")
+        .args(["-a", "-cp", &CLIENT_CPU.to_string()])
+        .arg(std::process::id().to_string())
+        .stdout(Stdio::null())
+        .status()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err("two processors are needed, one for the ranker and one for its clients".into())
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
     client::{self, Pace},
     figures::{figure, note_load, percentile},
     fixture::Fixture,
-    process::Service,
+    process::{RANKER_CPU, Service},
     requests::{self, Request},
 };
 
@@ -38,7 +38,7 @@ const LARGE_BODIES: usize = 64;
 const HELD_BACK: Duration = Duration::from_secs(3);
 
 pub fn run(fixture: &Fixture) -> Result<(), Failure> {
-    let service = Service::ranker(fixture, None, &[])?;
+    let service = Service::ranker(fixture, Some(RANKER_CPU), &[])?;
     let searches = requests::draw(500, 100, &fixture.queries, &fixture.ids);
     let bytes: Arc<[Vec<u8>]> = searches.iter().map(Request::bytes).collect();
     note_load();

@@ -173,7 +173,7 @@ pub fn features_of(
     let rows = Rows::new(tables, query, time);
     let row = |candidate: &Candidate| {
         let mut row = Vec::with_capacity(features().len());
-        rows.push(candidate, &mut row, None);
+        rows.push((candidate, tables.find(candidate.id)), &mut row, None);
         row
     };
     candidates.iter().map(row).collect()
@@ -219,23 +219,24 @@ impl<'a> Rows<'a> {
     fn push_all(&self, candidates: &[Candidate], values: &mut Vec<f32>) -> Vec<Seen> {
         let start = values.len();
         let mut list = self.compares.then(CandidateList::default);
-        let push = |candidate| self.push(candidate, values, list.as_mut());
-        let seen = candidates.iter().map(push).collect();
+        let ids = candidates.iter().map(|candidate| candidate.id);
+        let places = self.tables.find_all(ids).into_iter();
+        let push = |found| self.push(found, values, list.as_mut());
+        let seen = candidates.iter().zip(places).map(push).collect();
         if let Some(list) = list {
             list.fill(&mut values[start..]);
         }
         seen
     }
 
-    /// Appends the candidate's row, and adds it to the list.
+    /// Appends the row of a candidate that is in this place of the tables, and adds it to the list.
     fn push(
         &self,
-        candidate: &Candidate,
+        (candidate, place): (&Candidate, Option<usize>),
         row: &mut Vec<f32>,
         list: Option<&mut CandidateList>,
     ) -> Seen {
         let tables = self.tables;
-        let place = tables.find(candidate.id);
         let item = place.and_then(|row| tables.get(row));
         let table_text = item.map(|item| item.text()).unwrap_or_default();
         let own = candidate.fields.has_text().then(|| {
@@ -410,7 +411,8 @@ mod tests {
     fn bits(rows: &Rows, candidates: &[Candidate]) -> Vec<u32> {
         let mut values = Vec::new();
         for candidate in candidates {
-            rows.push(candidate, &mut values, None);
+            let place = rows.tables.find(candidate.id);
+            rows.push((candidate, place), &mut values, None);
         }
         values.into_iter().map(f32::to_bits).collect()
     }
@@ -447,6 +449,11 @@ mod tests {
                 assert_eq!(bits(&rows, &candidates), computed, "{query:?}");
             }
         }
+        let mut together = Vec::new();
+        let rows = Rows::new(&tables, "shoe", 9);
+        rows.push_all(&candidates, &mut together);
+        let together: Vec<u32> = together.into_iter().map(f32::to_bits).collect();
+        assert_eq!(together, bits(&rows, &candidates));
         let query = cache.query("shoe");
         let place = tables.find("b").unwrap();
         assert!(query.get(place, |_| ()).is_some(), "it was kept");

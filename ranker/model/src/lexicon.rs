@@ -242,6 +242,23 @@ impl Lexicon {
         self.terms.find(&self.file, term).map(TermId::new)
     }
 
+    /// All terms in the order of their rows, each with the documents that contain it, by
+    /// [`Collection`].
+    pub fn terms(&self) -> impl Iterator<Item = (&str, [u32; COLLECTIONS])> {
+        let rows = self.terms.records(&self.file).iter();
+        rows.map(|row| {
+            let key = self.terms.key_of(&self.file, row).unwrap_or_default();
+            (key, row.documents.map(U32::get))
+        })
+    }
+
+    /// The labels that are kept of the term in this row, each with how many items have the label and
+    /// the term in their title.
+    pub fn labels(&self, label: Label, row: usize) -> impl Iterator<Item = (TermId, u32)> {
+        let labels = self.labels[label as usize].of(&self.file, TermId::new(row));
+        labels.iter().map(|one| (one.label, one.items.get()))
+    }
+
     /// Inverse document frequency, never negative: ln(1 + (N − df + ½) / (df + ½)).
     pub(crate) fn idf(&self, collection: Collection, term: TermId) -> f64 {
         let documents = self.documents() as f64;

@@ -1,6 +1,7 @@
 //! The text features of pairs of query and item that come again. They depend on nothing but the
-//! tables, so a kept value is the computed one to the last bit; what is kept is bounded, and a new
-//! pair takes the place of the one that lies where its hash points.
+//! tables, so a kept value is the computed one to the last bit; what is kept is bounded, and a pair
+//! that comes for the second time takes the place of the one that lies where its hash points. Most
+//! pairs never come again: of them no more than a tag is written, into memory that is always near.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -21,6 +22,8 @@ pub(crate) struct TextCache {
 
 /// Slots with one pair each.
 struct Shard {
+    /// Of the pair that came last.
+    tags: Vec<u32>,
     pairs: Vec<Pair>,
     /// As many as there are columns, for each slot.
     values: Vec<f32>,
@@ -37,10 +40,11 @@ struct Pair {
 impl TextCache {
     /// A cache of rows of `columns` values.
     pub(crate) fn new(columns: usize) -> Self {
-        let slot_bytes = size_of::<Pair>() + columns * size_of::<f32>();
+        let slot_bytes = size_of::<(u32, Pair)>() + columns * size_of::<f32>();
         let slots = (CACHE_BYTES / SHARDS / slot_bytes).max(1);
         let shard = |_| {
             RwLock::new(Shard {
+                tags: vec![0; slots],
                 pairs: vec![Pair::default(); slots],
                 values: vec![0.0; slots * columns],
                 columns,
@@ -75,17 +79,22 @@ impl QueryCache<'_> {
     pub(crate) fn get<T>(self, item: usize, read: impl FnOnce(&[f32]) -> T) -> Option<T> {
         let shard = self.shard.try_read().ok()?;
         let pair = Pair::new(self.query, item);
-        let slot = shard.slot(pair);
-        (shard.pairs[slot] == pair).then(|| read(&shard.values[shard.place(slot)]))
+        let (slot, tag) = shard.slot(pair);
+        let kept = shard.tags[slot] == tag && shard.pairs[slot] == pair;
+        kept.then(|| read(&shard.values[shard.place(slot)]))
     }
 
-    /// Keeps the values of an item, unless another request is at work here.
+    /// Keeps the values of an item that comes for the second time, unless another request is at work
+    /// here.
     pub(crate) fn keep<'a>(self, item: usize, values: impl IntoIterator<Item = &'a f32>) {
         let Ok(mut shard) = self.shard.try_write() else {
             return;
         };
         let pair = Pair::new(self.query, item);
-        let slot = shard.slot(pair);
+        let (slot, tag) = shard.slot(pair);
+        if std::mem::replace(&mut shard.tags[slot], tag) != tag {
+            return;
+        }
         let place = shard.place(slot);
         shard.pairs[slot] = pair;
         for (kept, value) in shard.values[place].iter_mut().zip(values) {
@@ -104,10 +113,12 @@ impl Pair {
 }
 
 impl Shard {
-    fn slot(&self, pair: Pair) -> usize {
+    /// Where the pair belongs, and its tag there.
+    fn slot(&self, pair: Pair) -> (usize, u32) {
         let hash = (pair.query ^ pair.item.wrapping_mul(0x9e37_79b9_7f4a_7c15))
             .wrapping_mul(0xd6e8_feb8_6659_fd93);
-        ((u128::from(hash) * self.pairs.len() as u128) >> 64) as usize
+        let slot = (u128::from(hash) * self.pairs.len() as u128) >> 64;
+        (slot as usize, hash as u32)
     }
 
     fn place(&self, slot: usize) -> Range<usize> {
@@ -129,12 +140,15 @@ mod tests {
         let (shoes, kettle) = (cache.query("shoes"), cache.query("kettle"));
         assert_eq!(kept(shoes, 0), None);
         shoes.keep(0, &[1.0, 2.0]);
+        assert_eq!(kept(shoes, 0), None, "it came once");
+        shoes.keep(0, &[1.0, 2.0]);
+        shoes.keep(7, &[3.0, f32::NAN]);
         shoes.keep(7, &[3.0, f32::NAN]);
         assert_eq!(kept(shoes, 0), Some(vec![1.0, 2.0]));
         assert!(kept(cache.query("shoes"), 7).unwrap()[1].is_nan());
         assert_eq!((kept(shoes, 1), kept(kettle, 0)), (None, None));
         // A reader at work keeps writers out; they do not wait.
-        shoes.get(0, |_| shoes.keep(1, &[5.0, 5.0]));
+        shoes.get(0, |_| (0..2).for_each(|_| shoes.keep(1, &[5.0, 5.0])));
         assert_eq!(kept(shoes, 1), None);
     }
 
@@ -144,7 +158,7 @@ mod tests {
         let query = cache.query("q");
         let slots = query.shard.read().unwrap().pairs.len();
         for item in 0..3 * slots {
-            query.keep(item, &[item as f32; 30]);
+            (0..2).for_each(|_| query.keep(item, &[item as f32; 30]));
         }
         let found: Vec<usize> = (0..3 * slots)
             .filter(|item| kept(query, *item).is_some())

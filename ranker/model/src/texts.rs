@@ -11,7 +11,10 @@ use zerocopy::{
 use crate::{
     item::{ItemFields, NO_FIELDS},
     lexicon::{Lexicon, LexiconBuilder},
-    tables::file::{Section, TableBytes, TableFile, to_file},
+    tables::{
+        file::{Section, TableBytes, TableFile, to_file},
+        keyed::touch,
+    },
     text::{Analyzer, fold, leaf, name, words},
 };
 
@@ -156,7 +159,8 @@ impl TermId {
         Self::new(u32::MAX as usize - 1 - index)
     }
 
-    pub(crate) fn row(self) -> usize {
+    /// Its row in the lexicon, if it has one there.
+    pub fn row(self) -> usize {
         self.0.get() as usize
     }
 }
@@ -372,13 +376,19 @@ impl Texts {
 
     /// A row's text; `None` beyond the last row.
     pub fn get(&self, row: usize) -> Option<TextView<'_>> {
+        TextView::parse(self.bytes(row)?)
+    }
+
+    fn bytes(&self, row: usize) -> Option<&[u8]> {
         let ends = self.file.records(&self.starts).get(row..row + 2)?;
         let (start, end) = (ends[0].get() as usize, ends[1].get() as usize);
-        TextView::parse(
-            self.file
-                .records(&self.rows)
-                .get(start * UNIT..end * UNIT)?,
-        )
+        self.file.records(&self.rows).get(start * UNIT..end * UNIT)
+    }
+
+    /// Has the memory of these rows fetched, so that getting one after the other does not wait.
+    pub(crate) fn touch(&self, rows: impl Iterator<Item = usize>) {
+        let pieces: Vec<&[u8]> = rows.filter_map(|row| self.bytes(row)).collect();
+        touch(pieces.into_iter());
     }
 }
 

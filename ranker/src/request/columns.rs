@@ -97,17 +97,17 @@ fn fill(products: &mut [Product], values: Values) {
     match values {
         Values::Texts(texts, field) => {
             for (product, text) in products.zip(texts) {
-                *field(&mut product.fields) = text;
+                *field(product.fields.get_or_insert_default()) = text;
             }
         }
         Values::Numbers(numbers, field) => {
             for (product, number) in products.zip(numbers) {
-                *field(&mut product.fields) = number;
+                *field(product.fields.get_or_insert_default()) = number;
             }
         }
         Values::AddedTimes(times) => {
             for (product, time) in products.zip(times) {
-                product.fields.added_time = time;
+                product.fields.get_or_insert_default().added_time = time;
             }
         }
         Values::Features(values, column) => {

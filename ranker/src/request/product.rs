@@ -15,7 +15,8 @@ use crate::id::Id;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Product<'a> {
     pub id: Id<'a>,
-    pub fields: ItemFields,
+    /// Apart, so that a list of ids is small and quickly moved; `None` where there is nothing.
+    pub fields: Option<Box<ItemFields>>,
     /// Features that the request gives, by column; NaN for one that is given as missing.
     pub values: Vec<(usize, f32)>,
 }
@@ -25,15 +26,16 @@ impl<'a> Product<'a> {
     pub fn bare(id: Id<'a>) -> Self {
         Self {
             id,
-            fields: ItemFields::default(),
+            fields: None,
             values: Vec::new(),
         }
     }
 
     pub fn candidate(&self) -> Candidate<'_> {
+        let bare = Candidate::default();
         Candidate {
             id: self.id.as_str(),
-            fields: &self.fields,
+            fields: self.fields.as_deref().unwrap_or(bare.fields),
             values: &self.values,
         }
     }
@@ -42,7 +44,7 @@ impl<'a> Product<'a> {
 /// An element of `products`: an id, or an object that may lack one.
 pub struct RawProduct<'a> {
     pub id: Option<Id<'a>>,
-    pub fields: ItemFields,
+    pub fields: Option<Box<ItemFields>>,
     pub values: Vec<(usize, f32)>,
 }
 
@@ -85,7 +87,7 @@ impl<'a> From<ProductObject<'a>> for RawProduct<'a> {
         };
         Self {
             id: product.id,
-            fields,
+            fields: (!fields.is_empty()).then(|| Box::new(fields)),
             values: product
                 .features
                 .map_or(Vec::new(), |FeatureValues(values)| values),

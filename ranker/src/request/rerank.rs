@@ -173,7 +173,7 @@ impl<'a> From<DocumentObject<'a>> for RawProduct<'a> {
         };
         Self {
             id: document.id.or(document.text),
-            fields,
+            fields: (!fields.is_empty()).then(|| Box::new(fields)),
             values: Vec::new(),
         }
     }

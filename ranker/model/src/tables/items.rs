@@ -125,6 +125,13 @@ impl ItemTable {
         self.rows.find(&self.file, id)
     }
 
+    pub(super) fn find_all<'a, K>(&self, ids: K) -> Vec<Option<usize>>
+    where
+        K: Iterator<Item = &'a str> + Clone,
+    {
+        self.rows.find_all(&self.file, ids)
+    }
+
     pub(super) fn get(&self, row: usize) -> Option<&StoredItem> {
         self.rows.records(&self.file).get(row)
     }

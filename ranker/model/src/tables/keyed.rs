@@ -2,6 +2,8 @@
 //! A lookup reads two neighbours of the directory and about one record; nothing probes, so nothing
 //! can run away on a damaged table. The order depends on the keys alone.
 
+use std::{hint::black_box, ops::Range};
+
 use xxhash_rust::xxh3::xxh3_64;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned, little_endian::U32};
 
@@ -88,7 +90,7 @@ impl<R: KeyedRecord> KeyedRows<R> {
         bucket(hash, self.bits)
     }
 
-    fn key_of<'a>(&self, file: &'a TableFile, record: &R) -> Option<&'a str> {
+    pub(crate) fn key_of<'a>(&self, file: &'a TableFile, record: &R) -> Option<&'a str> {
         std::str::from_utf8(self.key_bytes(file, record)?).ok()
     }
 
@@ -102,20 +104,66 @@ impl<R: KeyedRecord> KeyedRows<R> {
     /// The row with this key.
     pub(crate) fn find(&self, file: &TableFile, key: &str) -> Option<usize> {
         let hash = xxh3_64(key.as_bytes());
+        self.find_in(file, self.rows_of(file, hash), (hash, key))
+    }
+
+    /// The same for many keys. Goes through all of them step by step, so that the processor waits
+    /// for the memory of many at once.
+    pub(crate) fn find_all<'a, K>(&self, file: &TableFile, keys: K) -> Vec<Option<usize>>
+    where
+        K: Iterator<Item = &'a str> + Clone,
+    {
+        let place = |key: &str| {
+            let hash = xxh3_64(key.as_bytes());
+            (hash, self.rows_of(file, hash))
+        };
+        let places: Vec<(u64, Range<usize>)> = keys.clone().map(place).collect();
+        let records = self.records(file);
+        let first = places
+            .iter()
+            .filter_map(|(_, rows)| records.get(rows.start));
+        touch(first.map(R::as_bytes));
+        let found = keys.zip(places);
+        found
+            .map(|(key, (hash, rows))| self.find_in(file, rows, (hash, key)))
+            .collect()
+    }
+
+    /// The rows whose keys have a hash of the same bucket.
+    fn rows_of(&self, file: &TableFile, hash: u64) -> Range<usize> {
         let bucket = self.bucket(hash);
-        let ends = file.records(&self.directory).get(bucket..bucket + 2)?;
-        let (start, end) = (ends[0].get() as usize, ends[1].get() as usize);
+        let ends = file.records(&self.directory).get(bucket..bucket + 2);
+        ends.map_or(0..0, |ends| ends[0].get() as usize..ends[1].get() as usize)
+    }
+
+    fn find_in(
+        &self,
+        file: &TableFile,
+        rows: Range<usize>,
+        (hash, key): (u64, &str),
+    ) -> Option<usize> {
         let is_it = |record: &R| {
             record.key().tag.get() == hash as u32
                 && self.key_bytes(file, record) == Some(key.as_bytes())
         };
-        let records = self.records(file).get(start..end)?;
+        let start = rows.start;
+        let records = self.records(file).get(rows)?;
         records.iter().position(is_it).map(|row| start + row)
     }
 
     pub(crate) fn records<'a>(&self, file: &'a TableFile) -> &'a [R] {
         file.records(&self.records)
     }
+}
+
+/// Reads where each piece of memory that will be needed begins, none of them dependent on another.
+pub(crate) fn touch<'a>(pieces: impl Iterator<Item = &'a [u8]>) {
+    /// Of memory that comes at once.
+    const LINE: usize = 64;
+    /// What is further behind, the processor fetches ahead.
+    const LINES: usize = 6;
+    let lines = pieces.flat_map(|piece| piece.iter().step_by(LINE).take(LINES));
+    black_box(lines.fold(0_u8, |all, byte| all ^ byte));
 }
 
 fn bucket(hash: u64, bits: u32) -> usize {

@@ -64,9 +64,12 @@ bench-tables: ## Figures of the serving tables
 	@$(call workspace,bench) --bench tables
 
 CASES ?= 10000000
-.PHONY: fuzz-tables
-fuzz-tables: ## Damage tables CASES times; a reader must refuse them or read on
-	@PROPTEST_CASES=$(CASES) $(call workspace,test) --exclude searchop-api --lib tables::tests
+fuzzed = PROPTEST_CASES=$(CASES) $(call workspace,test) --exclude searchop-api
+.PHONY: fuzz fuzz-tables
+fuzz: fuzz-tables ## Damage models, tables, manifests and requests CASES times each; a reader must refuse them or read on
+	@$(fuzzed) --lib --test model fuzz
+fuzz-tables: ## The same of tables alone
+	@$(fuzzed) --lib tables::tests
 
 # The scenarios need a cluster.
 .PHONY: integration integration-trainer integration-workspace

@@ -7,6 +7,8 @@ mod explain;
 mod forest;
 #[path = "model/forest_text.rs"]
 mod forest_text;
+#[path = "model/fuzz.rs"]
+mod fuzz;
 #[path = "model/loading.rs"]
 mod loading;
 #[path = "model/mutants.rs"]

@@ -1,3 +1,5 @@
+use std::{fs, path::Path, sync::LazyLock};
+
 use proptest::prelude::*;
 use searchop_model::item::ItemFields;
 
@@ -39,14 +41,18 @@ fn a_document_of_a_shop_is_read_as_it_stands() {
     assert_eq!(request.form, Form::Products);
     let [first, second] = request.search.products.try_into().unwrap();
     assert_eq!(first.id, 1u64.into());
-    assert_eq!(first.fields.price, Some(99.99));
-    assert_eq!(first.fields.category.as_deref(), Some("sports_outdoors"));
+    let fields = first.fields.unwrap();
+    assert_eq!(fields.price, Some(99.99));
+    assert_eq!(fields.category.as_deref(), Some("sports_outdoors"));
     let expected = ItemFields {
         rating_count: Some(3.0),
         added_time: Some(9),
         ..ItemFields::default()
     };
-    assert_eq!((second.id.as_str(), second.fields), ("b", expected));
+    assert_eq!(
+        (second.id.as_str(), *second.fields.unwrap()),
+        ("b", expected)
+    );
 }
 
 #[test]
@@ -85,12 +91,10 @@ fn columns_are_products_turned_on_their_side() {
         added_time: Some(5),
         ..ItemFields::default()
     };
-    assert_eq!((first.id.as_str(), first.fields), ("x", expected));
+    assert_eq!((first.id.as_str(), *first.fields.unwrap()), ("x", expected));
     assert_eq!(second.id, 2u64.into());
-    assert_eq!(
-        (second.fields.price, second.fields.added_time),
-        (None, Some(6))
-    );
+    let fields = second.fields.unwrap();
+    assert_eq!((fields.price, fields.added_time), (None, Some(6)));
     assert_eq!(second.values, [(column("item_ctr_7d"), 0.25)]);
     assert!(first.values[0].1.is_nan());
     assert_eq!(
@@ -115,12 +119,10 @@ fn a_document_may_be_an_id_an_object_or_json_in_a_string() {
     assert_eq!((request.top_n, request.return_documents), (Some(2), true));
     assert_eq!(ids(&request.search), ["SKU1", "SKU2", "3"]);
     let [_, second, third] = request.search.products.try_into().unwrap();
+    let [second, third] = [second, third].map(|product| product.fields.unwrap());
+    assert_eq!((second.price, second.stock), (Some(9.9), None));
     assert_eq!(
-        (second.fields.price, second.fields.stock),
-        (Some(9.9), None)
-    );
-    assert_eq!(
-        (third.fields.rating, third.fields.title.as_deref()),
+        (third.rating, third.title.as_deref()),
         (Some(4.0), Some("A"))
     );
 
@@ -193,5 +195,144 @@ proptest! {
         prop_assume!(cut < whole.len());
         let error = RankRequest::parse(&whole.as_bytes()[..cut], 3).unwrap_err();
         prop_assert_eq!(error.kind(), Kind::InvalidJson);
+    }
+}
+
+/// What stands in place of a word of a body.
+const WORDS: [&str; 22] = [
+    "null",
+    "true",
+    "0",
+    "-0",
+    "-1",
+    "1.5",
+    "1e400",
+    "-1e39",
+    "9223372036854775808",
+    "18446744073709551616",
+    "NaN",
+    "\"\"",
+    "\"\\ud800\"",
+    "\"\\u0000\"",
+    "[]",
+    "{}",
+    "[[[[",
+    "\"x\",",
+    "\"query\"",
+    "\"id\"",
+    "\"features\"",
+    "\"columns\"",
+];
+/// Longest message of an error, in characters.
+const LONGEST_MESSAGE: usize = 1024;
+
+/// Bodies by the names of their files; those that are to be accepted begin with `valid-`.
+static BODIES: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/requests");
+    let mut bodies = Vec::new();
+    for entry in fs::read_dir(corpus).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        bodies.push((name, fs::read(entry.path()).unwrap()));
+    }
+    bodies.sort();
+    bodies
+});
+
+/// Whether a reader accepts the body; a refusal must be fit to be sent, and what is accepted must
+/// be what it says.
+fn survives(body: &[u8]) -> bool {
+    const MOST: usize = 3;
+    let ranked = RankRequest::parse(body, MOST);
+    if let Ok(request) = &ranked {
+        let products = request.search.products.len();
+        assert!(request.explain.len() <= MAX_EXPLAINED);
+        assert!(request.explain.iter().all(|index| *index < products));
+        assert!(request.top_k != Some(0));
+    }
+    let reranked = RerankRequest::parse(body, MOST);
+    let searches = [
+        ranked.map(|request| request.search),
+        reranked.map(|request| request.search),
+    ];
+    let mut accepted = false;
+    for search in searches {
+        match search {
+            Ok(search) => {
+                accepted = true;
+                assert!(search.products.len() <= MOST);
+                assert!(search.query.chars().count() <= MAX_QUERY_CHARS);
+                for product in &search.products {
+                    let width = searchop_model::features::features().len();
+                    let mut values = product.values.iter();
+                    assert!(values.all(|(column, value)| *column < width && !value.is_infinite()));
+                }
+            }
+            Err(error) => {
+                assert!(error.message().chars().count() <= LONGEST_MESSAGE);
+                assert!(!error.message().is_empty());
+            }
+        }
+    }
+    accepted
+}
+
+#[test]
+fn fuzz_corpus_of_requests_is_answered() {
+    for (name, body) in &*BODIES {
+        assert_eq!(survives(body), name.starts_with("valid-"), "{name}");
+    }
+    assert!(BODIES.len() >= 20, "{}", BODIES.len());
+}
+
+/// A change of a body: of a kind, at a place, with a number.
+type Change = (u8, prop::sample::Index, u8);
+
+fn apply((kind, at, number): &Change, bytes: &mut Vec<u8>) {
+    if bytes.is_empty() {
+        return;
+    }
+    let at = at.index(bytes.len());
+    let is_end = |byte: &u8| b" \n,:[]{}".contains(byte);
+    match kind % 7 {
+        0 => bytes[at] = *number,
+        1 => bytes.truncate(at),
+        2 => drop(bytes.drain(at..(at + usize::from(*number)).min(bytes.len()))),
+        3 => {
+            let copied = bytes[at..(at + usize::from(*number)).min(bytes.len())].to_vec();
+            drop(bytes.splice(at..at, copied));
+        }
+        _ => {
+            let start = bytes[..at]
+                .iter()
+                .rposition(is_end)
+                .map_or(0, |end| end + 1);
+            let length = bytes[at..].iter().position(is_end);
+            let end = length.map_or(bytes.len(), |length| at + length);
+            let word = WORDS[usize::from(*number) % WORDS.len()];
+            drop(bytes.splice(start..end, word.bytes()));
+        }
+    }
+}
+
+/// As many as `make fuzz` asks for; else what takes a second.
+fn cases() -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok();
+    ProptestConfig::with_cases(asked.and_then(|cases| cases.parse().ok()).unwrap_or(4000))
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn fuzz_requests(
+        body in any::<prop::sample::Index>(),
+        changes in prop::collection::vec(any::<Change>(), 1..5),
+    ) {
+        let (_, mut body) = body.get(&BODIES[..]).clone();
+        for change in &changes {
+            apply(change, &mut body);
+        }
+        survives(&body);
     }
 }

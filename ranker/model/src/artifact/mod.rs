@@ -243,8 +243,12 @@ pub(crate) fn read_manifest<M: Manifest>(
     expected: &Digest,
     analyzer: &Analyzer,
 ) -> Result<M, ArtifactError> {
-    let bytes = read_manifest_bytes(dir, expected)?;
-    let manifest: M = parse_manifest(&bytes)?;
+    usable(&read_manifest_bytes(dir, expected)?, analyzer)
+}
+
+/// The manifest in these bytes, if this program can use it.
+fn usable<M: Manifest>(bytes: &[u8], analyzer: &Analyzer) -> Result<M, ArtifactError> {
+    let manifest: M = parse_manifest(bytes)?;
     let (found, expected) = (manifest.text(), analyzer.version());
     let text = |text: &TextVersion| format!("{} of {}", text.version, text.language);
     let versions = [
@@ -380,3 +384,6 @@ pub fn verify_artifact(dir: &Path, expected: &Digest) -> Result<Vec<FileEntry>, 
     }
     Ok(files)
 }
+
+#[cfg(test)]
+mod tests;

@@ -90,6 +90,12 @@ pub(super) fn parse(text: &[u8]) -> Result<Forest, ForestError> {
         );
         return Err(ForestError::Model(detail));
     }
+    // Nothing behind the trees is read, but a text without its last line is not whole.
+    if !rest.contains("\nend of parameters\n") {
+        let detail = "\"end of parameters\" is missing: it is cut off or altered";
+        return Err(ForestError::Model(detail.to_owned()));
+    }
+    check_reach(&parsed)?;
     Ok(Forest {
         feature_names: header.feature_names,
         layout: Layout::new(&parsed),
@@ -97,6 +103,21 @@ pub(super) fn parse(text: &[u8]) -> Result<Forest, ForestError> {
         average_output: header.average_output,
         isa: Isa::best(),
     })
+}
+
+/// Every score is finite.
+fn check_reach(trees: &[Tree]) -> Result<(), ForestError> {
+    let largest = |tree: &Tree| {
+        tree.leaves
+            .iter()
+            .fold(0.0, |most: f64, leaf| most.max(leaf.abs()))
+    };
+    let reach: f64 = trees.iter().map(largest).sum();
+    if reach.is_finite() {
+        return Ok(());
+    }
+    let detail = "the largest leaf values of its trees have no finite sum";
+    Err(ForestError::Model(detail.to_owned()))
 }
 
 fn readable(text: &[u8]) -> Detail<&str> {
@@ -152,6 +173,8 @@ impl Header {
             ));
         }
         let tree_sizes = list("tree_sizes", tree_sizes, trees_named)?;
+        lines.numbers::<usize>("label_index", 1)?;
+        lines.words("feature_infos", last + 1)?;
         Ok((
             Self {
                 feature_names,
@@ -192,6 +215,34 @@ impl<'a> Lines<'a> {
         self.0.contains_key(key)
     }
 
+    /// Checks that what is not used is nevertheless what it should be, where it is there: a text
+    /// that is damaged in one place is not to be trusted in others.
+    fn words(&self, key: &str, count: usize) -> Detail<()> {
+        let Some(text) = self.0.get(key) else {
+            return Ok(());
+        };
+        match text.split_ascii_whitespace().count() {
+            found if found == count => Ok(()),
+            found => Err(format!("{key} has {found} values, expected {count}")),
+        }
+    }
+
+    /// The same for a list of numbers.
+    fn numbers<T: FromStr>(&self, key: &str, count: usize) -> Detail<()> {
+        self.words(key, count)?;
+        let words = self
+            .0
+            .get(key)
+            .into_iter()
+            .flat_map(|text| text.split_ascii_whitespace());
+        for (index, word) in words.enumerate() {
+            if word.parse::<T>().is_err() {
+                return number::<T>(&format!("{key}[{index}]"), word).map(drop);
+            }
+        }
+        Ok(())
+    }
+
     fn expect(&self, key: &str, wanted: &str) -> Detail<()> {
         match self.get(key)? {
             found if found == wanted => Ok(()),
@@ -227,6 +278,14 @@ fn parse_tree(block: &str, index: usize, features: usize) -> Detail<Tree> {
     let categories = Categories::parse(&lines)?;
     let nodes = parse_nodes(&lines, leaves - 1, features, &categories)?;
     check_shape(&nodes)?;
+    // Of a tree without a split LightGBM leaves these lists empty.
+    if leaves > 1 {
+        for key in ["split_gain", "internal_value", "internal_weight"] {
+            lines.numbers::<f64>(key, leaves - 1)?;
+        }
+        lines.numbers::<f64>("leaf_weight", leaves)?;
+    }
+    lines.numbers::<f64>("shrinkage", 1)?;
     Ok(Tree {
         nodes,
         leaves: values,

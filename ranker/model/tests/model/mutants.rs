@@ -1,5 +1,10 @@
 //! Damaged models: refused, or valid and scored by every path alike. The digest check, which would
 //! refuse them all, stands before this.
+//!
+//! Malformed is a text that is cut off, or has a line or a value too few, too many or in a place
+//! where LightGBM writes none; a value of another kind than its list or out of range, used or not;
+//! nodes that are no tree; a leaf that is not finite. All that is refused. What is left is a text
+//! that LightGBM could have written: another model, which only the digest tells from the right one.
 
 use searchop_model::forest::{Forest, Isa, Scratch};
 
@@ -68,19 +73,17 @@ fn scores(forest: &Forest, scratch: &mut Scratch) -> Vec<f64> {
 }
 
 #[test]
-fn every_prefix_is_refused_or_has_all_trees() {
+fn every_prefix_is_refused() {
     let text = text();
-    let mut scratch = Scratch::default();
-    let whole = scores(&Forest::parse(text.as_bytes()).unwrap(), &mut scratch);
-    let trees_end = text.find("end of trees\n").unwrap() + "end of trees\n".len();
+    scores(
+        &Forest::parse(text.as_bytes()).unwrap(),
+        &mut Scratch::default(),
+    );
     for cut in 0..text.len() {
-        match Forest::parse(&text.as_bytes()[..cut]) {
-            Ok(forest) => {
-                assert!(cut >= trees_end, "cut at {cut}");
-                assert_eq!(scores(&forest, &mut scratch), whole);
-            }
-            Err(_) => assert!(cut < trees_end, "cut at {cut}"),
-        }
+        assert!(
+            Forest::parse(&text.as_bytes()[..cut]).is_err(),
+            "cut at {cut}"
+        );
     }
 }
 

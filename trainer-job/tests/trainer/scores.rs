@@ -95,32 +95,47 @@ fn lightgbm_and_the_forest_agree_bit_for_bit() {
     }
 }
 
-#[test]
-fn lightgbm_and_the_forest_explain_alike() {
-    let model = trained();
-    let forest = Forest::parse(model.text.as_bytes()).unwrap();
+/// The largest difference of a contribution from LightGBM's over `parts`, with rows whose
+/// contributions must add up to their scores.
+fn explains_as_lightgbm(text: &str, parts: f64) {
+    let forest = Forest::parse(text.as_bytes()).unwrap();
     let mut rng = ChaCha8Rng::seed_from_u64(4);
     let values: Vec<f32> = (0..200 * COLUMNS)
         .map(|index| value(&mut rng, index % COLUMNS))
         .collect();
     let columns = i32::try_from(COLUMNS).unwrap();
-    let expected = lightgbm3::Booster::from_string(&model.text)
+    let expected = lightgbm3::Booster::from_string(text)
         .and_then(|model| model.predict_contrib(&values, columns, true))
         .unwrap();
+    let scores = lightgbm_scores(text, &values, COLUMNS);
     // LightGBM's last column is the mean score.
-    let expected = expected.chunks_exact(COLUMNS + 1);
+    let expected = expected.chunks_exact(COLUMNS + 1).zip(scores);
     let mut largest = 0.0_f64;
-    for (row, expected) in values.chunks_exact(COLUMNS).zip(expected) {
-        let parts = forest.explain(row).unwrap();
-        for (part, expected) in parts.features.iter().chain([&parts.expected]).zip(expected) {
+    for (row, (expected, score)) in values.chunks_exact(COLUMNS).zip(expected) {
+        let own = forest.explain(row).unwrap();
+        for (part, expected) in own.features.iter().chain([&own.expected]).zip(expected) {
+            let expected = expected / parts;
             assert!(
                 (part - expected).abs() < 1e-9,
                 "{part}, not {expected}: {row:?}"
             );
             largest = largest.max(part.abs());
         }
-        let sum: f64 = parts.features.iter().sum::<f64>() + parts.expected;
-        assert!((sum - forest.score(row)).abs() < 1e-9, "{row:?}");
+        assert_eq!(forest.score(row).to_bits(), score.to_bits(), "{row:?}");
+        let sum: f64 = own.features.iter().sum::<f64>() + own.expected;
+        assert!((sum - score).abs() < 1e-9, "{row:?}");
     }
-    assert!(largest > 0.1, "{largest}");
+    assert!(largest * parts > 0.1, "{largest}");
+}
+
+#[test]
+fn lightgbm_and_the_forest_explain_alike() {
+    let model = trained();
+    explains_as_lightgbm(&model.text, 1.0);
+    // LightGBM averages the scores of such a forest, yet sums its contributions: they are those of
+    // the score times the number of trees.
+    let averaged = model
+        .text
+        .replacen("feature_names=", "average_output\nfeature_names=", 1);
+    explains_as_lightgbm(&averaged, f64::from(model.trees));
 }

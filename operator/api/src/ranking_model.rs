@@ -44,6 +44,7 @@ pub use training::*;
     printcolumn(name = "Served", type_ = "string", json_path = ".status.served.name"),
     printcolumn(name = "Metric", type_ = "string", json_path = ".status.served.headlineMetric"),
     printcolumn(name = "Data-Age", type_ = "date", json_path = ".status.served.trainedThroughTime"),
+    printcolumn(name = "Tables-Age", type_ = "date", json_path = ".status.served.tablesTime"),
     printcolumn(name = "Stale", type_ = "string", json_path = ".status.conditions[?(@.type==\"Stale\")].status"),
     printcolumn(name = "Next", type_ = "string", json_path = ".status.nextRetrainTime"),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message"),
@@ -133,12 +134,19 @@ pub struct Freshness {
     /// Age of the newest training day after which the model is Stale.
     #[schemars(range(min = 3600, max = 315_360_000))]
     pub max_age_seconds: i64,
+
+    /// Age of the newest day in the served tables after which the model is Stale as well. Set it
+    /// where a schedule refreshes the tables; without it their age has no limit of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 3600, max = 315_360_000))]
+    pub tables_max_age_seconds: Option<i64>,
 }
 
 impl Default for Freshness {
     fn default() -> Self {
         Self {
             max_age_seconds: 1_209_600,
+            tables_max_age_seconds: None,
         }
     }
 }

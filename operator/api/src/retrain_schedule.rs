@@ -1,10 +1,11 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;
 use schemars::JsonSchema;
+use searchop_contract::labels;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// When a model is trained again.
+/// When a model is trained again, or its tables are refreshed.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "searchop.io",
@@ -16,10 +17,11 @@ use serde_json::{Value, json};
     namespaced,
     cel,
     status = "RetrainScheduleStatus",
-    doc = "A schedule that asks a RankingModel for a retrain at each tick.",
+    doc = "A schedule that asks a RankingModel for a retrain, or for a refresh of its tables, at each tick.",
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')")
         .message("metadata.name must be at most 40 characters of a-z, 0-9 and '-', starting with a letter"),
     printcolumn(name = "Model", type_ = "string", json_path = ".spec.modelRef.name"),
+    printcolumn(name = "Action", type_ = "string", json_path = ".spec.action"),
     printcolumn(name = "Schedule", type_ = "string", json_path = ".spec.schedule"),
     printcolumn(name = "Time-Zone", type_ = "string", json_path = ".spec.timeZone"),
     printcolumn(name = "Suspend", type_ = "boolean", json_path = ".spec.suspend"),
@@ -29,9 +31,19 @@ use serde_json::{Value, json};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "self.action != 'RefreshTables' || self.concurrencyPolicy == 'Forbid'", "message": "with action RefreshTables concurrencyPolicy must be Forbid: a refresh stops nothing, it waits for the run under way"},
+    {"rule": "!(self.action == 'RefreshTables' && self.skipIfDataUnchanged)", "message": "skipIfDataUnchanged is for action Retrain: a refresh of unchanged data changes nothing anyway"},
+]))]
 pub struct RetrainScheduleSpec {
     /// The model that is asked.
     pub model_ref: ModelReference,
+
+    /// Retrain: a new version is trained and judged. RefreshTables: the served version gets tables
+    /// of newer data, without a training and without the gate, so that a weekly model has daily
+    /// counters.
+    #[serde(default)]
+    pub action: ScheduleAction,
 
     /// Minute, hour, day of month, month, day of week: `0 2 * * 0` is Sundays at 02:00. Where both
     /// day fields are restricted, either one is enough.
@@ -74,9 +86,15 @@ pub struct RetrainScheduleSpec {
     pub blackouts: Vec<Blackout>,
 
     /// What happens at a tick while a run is under way. Forbid: the tick is skipped. Replace: the
-    /// run is stopped and a new one starts.
+    /// run is stopped and a new one starts. A retrain and a refresh never skip or stop each other:
+    /// the later one waits.
     #[serde(default)]
     pub concurrency_policy: ConcurrencyPolicy,
+
+    /// Trains nothing where catalogue, events and grades are those that the served version was
+    /// trained on: the run ends as Unchanged before it trains.
+    #[serde(default)]
+    pub skip_if_data_unchanged: bool,
 
     /// Asks for nothing while true. Ticks that pass meanwhile are not made up for.
     #[serde(default)]
@@ -144,6 +162,24 @@ pub struct Blackout {
 
     /// First instant after it.
     pub end_time: Time,
+}
+
+/// What a tick asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ScheduleAction {
+    #[default]
+    Retrain,
+    RefreshTables,
+}
+
+impl ScheduleAction {
+    /// The annotation of the model that a request of it is written to.
+    pub fn annotation(self) -> &'static str {
+        match self {
+            Self::Retrain => labels::RETRAIN_REQUESTED,
+            Self::RefreshTables => labels::REFRESH_REQUESTED,
+        }
+    }
 }
 
 /// What happens at a tick while a run is under way. Forbid: the tick is skipped. Replace: the run

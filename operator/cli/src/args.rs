@@ -91,7 +91,7 @@ pub enum Local {
     /// Show the model: what serves, how good it is, what comes next.
     Status(Status),
 
-    /// Ask the running `up` for a retrain.
+    /// Ask the running `up` for a retrain, or for newer tables under the same model.
     Retrain(Retrain),
 
     /// Stop the running `up`; versions and state are kept.
@@ -298,7 +298,11 @@ pub struct Retrain {
     #[command(flatten)]
     pub folder: Folder,
 
-    /// Wait for the outcome: exit code 0 when promoted or unchanged, 3 when the gate said no.
+    /// Only rebuild the tables of the served version from the newest data: no training, no gate.
+    #[arg(long)]
+    pub refresh_tables: bool,
+
+    /// Wait for the outcome: exit code 0 when promoted, refreshed or unchanged, 3 when the gate said no.
     #[arg(long)]
     pub wait: bool,
 

@@ -3,7 +3,7 @@
 use comfy_table::{Table, presets};
 use jiff::Timestamp;
 use kube::ResourceExt;
-use searchop_api::RetrainSchedule;
+use searchop_api::{RetrainSchedule, ScheduleAction};
 use searchop_lifecycle::{Tick, Ticks, TicksError};
 
 use crate::{
@@ -72,7 +72,14 @@ fn rows(
         let asks = match ticks.blackout(tick) {
             _ if schedule.spec.suspend => "nothing: suspended".to_owned(),
             Some(blackout) => format!("nothing: blackout until {}", blackout.end_time.0),
-            None => format!("{} for a retrain", schedule.spec.model_ref.name),
+            None => match schedule.spec.action {
+                ScheduleAction::Retrain => {
+                    format!("{} for a retrain", schedule.spec.model_ref.name)
+                }
+                ScheduleAction::RefreshTables => {
+                    format!("{} for a refresh", schedule.spec.model_ref.name)
+                }
+            },
         };
         let local = tick.time.to_zoned(ticks.zone().clone());
         [
@@ -128,6 +135,7 @@ mod tests {
             lines(json!({"blackouts": sale}))[1],
             "weekly | Sun 2027-03-28 03:00 CEST | 2027-03-28T01:00:00Z | nothing: blackout until 2027-03-29T00:00:00Z"
         );
+        assert!(lines(json!({"action": "RefreshTables"}))[0].ends_with("products for a refresh"));
         assert!(lines(json!({"suspend": true}))[0].ends_with("nothing: suspended"));
         assert_eq!(
             lines(json!({"schedule": "0 0 30 2 *"})),

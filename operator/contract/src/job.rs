@@ -26,6 +26,9 @@ pub struct TrainingJob {
     /// Share of the training rows that are trained on without their counters, in [0, 1).
     #[serde(default = "default_counter_dropout")]
     pub counter_dropout: f64,
+    /// How old the counters are that training lists see.
+    #[serde(default)]
+    pub counter_lag: CounterLag,
     /// Whether the model looks at the other candidates of a list.
     #[serde(default, skip_serializing_if = "is_false")]
     pub candidate_list: bool,
@@ -38,6 +41,12 @@ pub struct TrainingJob {
     /// Measure this published model instead of training one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evaluate_only: Option<ReferenceModel>,
+    /// Rebuild the tables of this published model from the newest data. Nothing is trained or judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh: Option<ReferenceModel>,
+    /// Train nothing where the data are those that the reference was trained on.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub skip_if_data_unchanged: bool,
     /// Versions that were promoted before, newest first, for [`Reference::BestPromoted`]; at most
     /// [`TrainingJob::MAX_PROMOTED`]. One that is gone or cannot be read is left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -60,6 +69,30 @@ fn default_counter_dropout() -> f64 {
 impl TrainingJob {
     /// So many promoted versions are looked back at.
     pub const MAX_PROMOTED: usize = 8;
+}
+
+/// A list of day D sees the counters of days up to D − n, with n drawn for each list from
+/// `min_days ..= max_days`: tables that serve are that old.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CounterLag {
+    /// At least 1: a day is counted when it is over.
+    pub min_days: u32,
+    /// At most [`CounterLag::LONGEST`].
+    pub max_days: u32,
+}
+
+impl CounterLag {
+    pub const LONGEST: u32 = 365;
+}
+
+impl Default for CounterLag {
+    fn default() -> Self {
+        Self {
+            min_days: 1,
+            max_days: 7,
+        }
+    }
 }
 
 /// A version that served.

@@ -13,8 +13,13 @@ pub const TRACK: &str = "searchop.io/track";
 pub const TRACK_STABLE: &str = "stable";
 /// Version a Job trains or a pod serves.
 pub const VERSION: &str = "searchop.io/version";
+/// Number of the refresh that a Job rebuilds tables for, instead of a version.
+pub const REFRESH: &str = "searchop.io/refresh";
 /// Digest that a Deployment's template serves.
 pub const DIGEST: &str = "searchop.io/digest";
 
 /// Annotation on a RankingModel that asks for a retrain: `<Trigger>/<requester>/<RFC 3339 time>`.
 pub const RETRAIN_REQUESTED: &str = "searchop.io/retrain-requested";
+/// The same for a refresh of the tables. An annotation of its own, or one request would take the
+/// place of the other.
+pub const REFRESH_REQUESTED: &str = "searchop.io/refresh-requested";

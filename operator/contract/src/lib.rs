@@ -19,9 +19,10 @@ pub use check::{Check, CheckOutcome};
 pub use digest::{Digest, DigestError};
 pub use exit::{ExitCode, FailureReason};
 pub use job::{
-    BaselineName, BoostingParameters, DataSource, EvaluationSettings, EventFormat, Evidence,
-    JudgmentFormat, JudgmentSource, LabelSettings, ListSlice, Measure, Metric, PositionBias,
-    PromotedModel, Reference, ReferenceModel, SyntheticShop, TableSource, TrainingJob,
+    BaselineName, BoostingParameters, CounterLag, DataSource, EvaluationSettings, EventFormat,
+    Evidence, JudgmentFormat, JudgmentSource, LabelSettings, ListSlice, Measure, Metric,
+    PositionBias, PromotedModel, Reference, ReferenceModel, SyntheticShop, TableSource,
+    TrainingJob,
 };
 pub use manifest::{
     COUNTERS_FORMAT, CountersManifest, FileEntry, MANIFEST_FORMAT, ModelManifest, TABLES_FORMAT,

@@ -28,6 +28,10 @@ pub struct TrainingReport {
     /// Present where clicks were weighted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clicks: Option<ClickWeights>,
+    /// The data are those that the served version was trained on, which is named as published:
+    /// nothing was trained.
+    #[serde(default, skip_serializing_if = "crate::job::is_false")]
+    pub data_unchanged: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
 }
@@ -184,6 +188,7 @@ mod tests {
                 clipped_share: 0.123_456,
                 effective_clicks: 123_456_789.1,
             }),
+            data_unchanged: true,
             failure: None,
         };
         let bytes = serde_json::to_vec(&report).unwrap();

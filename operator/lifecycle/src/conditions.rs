@@ -14,7 +14,7 @@ use searchop_api::{
 use searchop_contract::FailureReason;
 
 use crate::{
-    Note, NoteType, Observed, ObservedJob,
+    Note, NoteType, Observed, ObservedJob, refresh,
     run::{self, digests},
     time::stored,
     train_hash::train_hash,
@@ -24,6 +24,9 @@ use crate::{
 pub const SUSPENDED: &str = "Suspended";
 /// Reason of Stale.
 pub const DATA_TOO_OLD: &str = "DataTooOld";
+/// Reason of Stale where only the tables are too old.
+pub const TABLES_TOO_OLD: &str = "TablesTooOld";
+const DATA_RECENT: &str = "DataRecent";
 
 /// A reason word and the words that go with it.
 type Reason = (String, String);
@@ -56,26 +59,38 @@ pub(crate) fn turns(before: &RankingModelStatus, after: &RankingModelStatus) -> 
         });
     }
     if is_true(&after.conditions, STALE) && !is_true(&before.conditions, STALE) {
-        let message = find(&after.conditions, STALE)
-            .map(|stale| stale.message.clone())
-            .unwrap_or_default();
+        let stale = find(&after.conditions, STALE);
+        let tables = stale.is_some_and(|stale| stale.reason == TABLES_TOO_OLD);
         notes.push(Note {
             kind: NoteType::Warning,
-            reason: DATA_TOO_OLD,
-            message,
+            reason: if tables { TABLES_TOO_OLD } else { DATA_TOO_OLD },
+            message: stale.map(|stale| stale.message.clone()).unwrap_or_default(),
         });
     }
     notes
 }
 
-/// When the served version becomes, or became, too old.
-pub(crate) fn stale_at(seen: &Observed, status: &RankingModelStatus) -> Option<Timestamp> {
+/// When the next part of the served version becomes too old.
+pub(crate) fn next_stale(seen: &Observed, status: &RankingModelStatus) -> Option<Timestamp> {
+    let moments = [model_stale_at(seen, status), tables_stale_at(seen, status)];
+    let moments = moments.into_iter().flatten();
+    moments.filter(|moment| *moment > seen.now).min()
+}
+
+/// When the served trees become, or became, too old.
+fn model_stale_at(seen: &Observed, status: &RankingModelStatus) -> Option<Timestamp> {
     let through = status.served.as_ref()?.trained_through_time.0;
-    through
-        .checked_add(SignedDuration::from_secs(
-            seen.spec.freshness.max_age_seconds,
-        ))
-        .ok()
+    later(through, seen.spec.freshness.max_age_seconds)
+}
+
+/// The same for the served tables, where their age has a limit of its own.
+fn tables_stale_at(seen: &Observed, status: &RankingModelStatus) -> Option<Timestamp> {
+    let through = status.served.as_ref()?.tables_time.0;
+    later(through, seen.spec.freshness.tables_max_age_seconds?)
+}
+
+fn later(moment: Timestamp, seconds: i64) -> Option<Timestamp> {
+    moment.checked_add(SignedDuration::from_secs(seconds)).ok()
 }
 
 struct View<'a> {
@@ -174,11 +189,8 @@ impl View<'_> {
             });
         }
         let rolling_out = run::rolling_out(self.status, self.seen.spec.evaluation.on_inconclusive);
-        let served = self
-            .status
-            .served
-            .as_ref()
-            .filter(|_| rolling_out.is_none())?;
+        let on_its_way = rolling_out.is_some() || refresh::rolling_out(self.status).is_some();
+        let served = self.status.served.as_ref().filter(|_| !on_its_way)?;
         if !self.target_is_served() {
             return Some((
                 "Applying".to_owned(),
@@ -283,6 +295,9 @@ impl View<'_> {
         {
             message += "; it would not pass the gate's rules as they are now";
         }
+        if let Some(remark) = refresh::remark(self.status) {
+            message += &format!("; {remark}");
+        }
         if self.seen.spec.suspend {
             message += "; suspended";
         }
@@ -290,15 +305,30 @@ impl View<'_> {
     }
 
     fn stale(&self) -> ConditionState {
-        let moment = stale_at(self.seen, self.status);
-        let (status, reason, message) = match (&self.status.served, moment) {
+        let model = model_stale_at(self.seen, self.status);
+        let (status, reason, message) = match (&self.status.served, model) {
             (Some(served), Some(moment)) => {
-                let stale = self.seen.now >= moment;
-                let reason = if stale { DATA_TOO_OLD } else { "DataRecent" };
+                let now = self.seen.now;
+                let tables = tables_stale_at(self.seen, self.status);
+                let reason = match tables {
+                    _ if now >= moment => DATA_TOO_OLD,
+                    Some(moment) if now >= moment => TABLES_TOO_OLD,
+                    _ => DATA_RECENT,
+                };
                 let (name, through) = (&served.name, served.trained_through_time.0);
-                let verb = if stale { "went" } else { "goes" };
-                let message =
+                let verb = if now >= moment { "went" } else { "goes" };
+                let mut message =
                     format!("{name} has seen data up to {through} and {verb} stale at {moment}");
+                if let Some(moment) = tables {
+                    let (verb, through) = (
+                        if now >= moment { "went" } else { "go" },
+                        served.tables_time.0,
+                    );
+                    message += &format!(
+                        "; its tables have seen data up to {through} and {verb} stale at {moment}"
+                    );
+                }
+                let stale = reason != DATA_RECENT;
                 (stale.into(), reason, message)
             }
             _ => (

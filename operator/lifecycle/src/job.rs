@@ -1,12 +1,12 @@
 //! From a run to what its trainer is told.
 
-use searchop_api::{RankingModelSpec, Run, figures::number};
+use searchop_api::{RankingModelSpec, RankingModelStatus, figures::number};
 use searchop_contract::{
-    BoostingParameters, DataSource, Digest, EvaluationSettings, JudgmentSource, LabelSettings,
-    PromotedModel, ReferenceModel, SyntheticShop, TableSource, TrainingJob,
+    BoostingParameters, CounterLag, DataSource, Digest, EvaluationSettings, JudgmentSource,
+    LabelSettings, PromotedModel, ReferenceModel, SyntheticShop, TableSource, TrainingJob,
 };
 
-use crate::{JobRequest, gate};
+use crate::{JobRequest, gate, refresh, run};
 
 /// Where the trainer finds things: an executor mounts or downloads, so only it knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,26 +34,74 @@ pub enum JobError {
     Place(&'static str),
 }
 
-/// Name of the request's Job. An evaluation and a start-over are Jobs of their own, so that a report
-/// is never taken for that of another.
+/// Which of a model's Jobs. An evaluation and a start-over are Jobs of their own, so that a report is
+/// never taken for that of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobKey {
+    pub version: i32,
+    /// 0 is a run; n > 0 is the n-th refresh of tables.
+    pub refresh: i32,
+    /// 0 trains; n > 0 only measures again.
+    pub evaluation: i32,
+    /// Start-overs since a report was lost.
+    pub attempt: i32,
+}
+
+impl JobKey {
+    pub fn of(request: &JobRequest) -> Self {
+        Self {
+            version: request.version,
+            refresh: request.refresh,
+            evaluation: request.evaluation,
+            attempt: request.attempt,
+        }
+    }
+
+    /// The Job that the refresh under way waits for, else that of the newest run.
+    pub fn awaited(status: &RankingModelStatus) -> Option<Self> {
+        if let Some(refresh) = refresh::live(status) {
+            return Some(Self {
+                version: refresh.version,
+                refresh: refresh.number,
+                evaluation: 0,
+                attempt: refresh.attempt,
+            });
+        }
+        let run = status.run.as_ref()?;
+        Some(Self {
+            version: run.version,
+            refresh: 0,
+            evaluation: run.evaluation,
+            attempt: run.attempt,
+        })
+    }
+
+    /// The Job's name.
+    pub fn name(self, model: &str) -> String {
+        let part = |letter: &str, number: i32| {
+            if number > 0 {
+                format!("-{letter}{number}")
+            } else {
+                String::new()
+            }
+        };
+        let what = match self.refresh {
+            0 => format!("train-v{}", self.version),
+            number => format!("tables-{number}"),
+        };
+        let (evaluation, attempt) = (part("e", self.evaluation), part("a", self.attempt));
+        format!("{model}-{what}{evaluation}{attempt}")
+    }
+}
+
+/// Whether a run or a refresh waits for a Job, which may not be there yet.
+pub fn is_under_way(status: &RankingModelStatus) -> bool {
+    run::live(status).is_some() || refresh::live(status).is_some()
+}
+
+/// Name of the request's Job.
 pub fn job_name(model: &str, request: &JobRequest) -> String {
-    name(model, request.version, request.evaluation, request.attempt)
-}
-
-/// Name of the Job that the run waits for.
-pub fn run_job_name(model: &str, run: &Run) -> String {
-    name(model, run.version, run.evaluation, run.attempt)
-}
-
-fn name(model: &str, version: i32, evaluation: i32, attempt: i32) -> String {
-    let mut name = format!("{model}-train-v{version}");
-    if evaluation > 0 {
-        name += &format!("-e{evaluation}");
-    }
-    if attempt > 0 {
-        name += &format!("-a{attempt}");
-    }
-    name
+    JobKey::of(request).name(model)
 }
 
 /// What the trainer is told. The same spec and request give the same job.
@@ -68,6 +116,7 @@ pub fn training_job(
         digest: digest.clone(),
         tables_digest: tables_digest.clone(),
     };
+    let served = request.reference.as_ref().map(reference);
     Ok(TrainingJob {
         model: model.to_owned(),
         version: unsigned("version", request.version)?,
@@ -82,6 +131,7 @@ pub fn training_job(
             )?,
         },
         counter_dropout: decimal("training.counterDropout", &spec.training.counter_dropout)?,
+        counter_lag: counter_lag(spec)?,
         candidate_list: spec.features.candidate_list,
         evaluation: EvaluationSettings {
             holdout_days: unsigned("evaluation.holdout.days", evaluation.holdout.days)?,
@@ -90,10 +140,23 @@ pub fn training_job(
             confidence: decimal("evaluation.confidence", &evaluation.confidence)?,
         },
         artifacts_uri: places.artifacts_uri,
-        reference: request.reference.as_ref().map(reference),
+        reference: served.clone(),
         evaluate_only: request.evaluate_only.as_ref().map(reference),
+        refresh: served.filter(|_| request.refresh > 0),
+        skip_if_data_unchanged: request.if_data_changed,
         promoted: promoted(request)?,
         keep: request.keep.clone(),
+    })
+}
+
+fn counter_lag(spec: &RankingModelSpec) -> Result<CounterLag, JobError> {
+    let events = spec.data.sources.as_ref().map(|sources| &sources.events);
+    let late = events.and_then(|events| events.lag_days).unwrap_or(0);
+    let late = unsigned("data.sources.events.lagDays", late)?;
+    let oldest = unsigned("training.counterLagDays", spec.training.counter_lag_days)?;
+    Ok(CounterLag {
+        min_days: late + 1,
+        max_days: late + oldest,
     })
 }
 
@@ -189,6 +252,8 @@ mod tests {
     fn request() -> JobRequest {
         JobRequest {
             version: 8,
+            refresh: 0,
+            if_data_changed: false,
             evaluation: 0,
             attempt: 0,
             as_of_time: at("2026-11-24T09:30:00Z"),
@@ -214,6 +279,31 @@ mod tests {
         insta::assert_json_snapshot!("synthetic", job);
         let job = training_job("products", &sources_spec(), &request(), places()).unwrap();
         insta::assert_json_snapshot!("sources", job.data);
+    }
+
+    #[test]
+    fn counters_are_as_old_in_training_as_in_service() {
+        let lag = |spec: &RankingModelSpec| {
+            let job = training_job("products", spec, &request(), places()).unwrap();
+            (job.counter_lag.min_days, job.counter_lag.max_days)
+        };
+        assert_eq!(lag(&synthetic_spec()), (1, 7));
+        let mut spec = sources_spec();
+        spec.training.counter_lag_days = 1;
+        assert_eq!(lag(&spec), (1, 1));
+        spec.data.sources.as_mut().unwrap().events.lag_days = Some(2);
+        assert_eq!(lag(&spec), (3, 3));
+    }
+
+    #[test]
+    fn a_refresh_names_the_model_whose_tables_it_rebuilds() {
+        let request = JobRequest {
+            refresh: 3,
+            ..request()
+        };
+        let job = training_job("products", &synthetic_spec(), &request, places()).unwrap();
+        assert_eq!(job.refresh, job.reference);
+        assert_eq!(job.refresh.unwrap().digest, digests("v7").0);
     }
 
     #[test]
@@ -268,6 +358,11 @@ mod tests {
             ),
             "products-train-v8-a1"
         );
+        let refresh = JobRequest {
+            refresh: 12,
+            ..request()
+        };
+        assert_eq!(job_name("products", &refresh), "products-tables-12");
         let longest = JobRequest {
             version: 999_999,
             evaluation: 99,

@@ -15,6 +15,7 @@ pub mod history;
 mod job;
 mod judgement;
 mod plan;
+mod refresh;
 mod retrain_request;
 mod rollout;
 mod run;
@@ -27,7 +28,7 @@ mod train_hash;
 mod training;
 
 pub use cron::{Cron, CronError};
-pub use job::{JobError, Places, job_name, run_job_name, training_job};
+pub use job::{JobError, JobKey, Places, is_under_way, job_name, training_job};
 pub use plan::{
     Action, JobRequest, Note, NoteType, Observed, ObservedJob, ObservedServing, Plan, plan,
 };

@@ -1,9 +1,9 @@
 use jiff::Timestamp;
-use searchop_api::{Candidate, Outcome, RankingModelSpec, RankingModelStatus, Run};
+use searchop_api::{Candidate, Outcome, RankingModelSpec, RankingModelStatus, Run, TablesRefresh};
 use searchop_contract::{Digest, FailureReason, TrainingReport};
 
 use crate::{
-    conditions, history,
+    conditions, history, refresh,
     run::{self, digests},
     time::whole_seconds,
 };
@@ -18,8 +18,10 @@ pub struct Observed {
     pub status: RankingModelStatus,
     /// Value of the annotation `searchop.io/retrain-requested`, if there is one.
     pub retrain_request: Option<String>,
-    /// The Job of `status.run` with its current evaluation and attempt numbers, if it exists; see
-    /// [`crate::run_job_name`].
+    /// The same of `searchop.io/refresh-requested`.
+    pub refresh_request: Option<String>,
+    /// The Job that the newest run or the refresh under way waits for, if it exists; see
+    /// [`crate::JobKey::awaited`].
     pub job: Option<ObservedJob>,
     /// The pods that answer.
     pub serving: ObservedServing,
@@ -80,14 +82,21 @@ pub enum Action {
         digest: Digest,
         tables_digest: Digest,
     },
-    /// Remove Jobs of versions other than these.
-    RetainJobs { versions: Vec<i32> },
+    /// Remove Jobs of versions and of refreshes other than these.
+    RetainJobs {
+        versions: Vec<i32>,
+        refreshes: Vec<i32>,
+    },
 }
 
 /// What a Job is told; the executor adds the place of the artifacts, credentials and resources.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobRequest {
     pub version: i32,
+    /// 0 is a run; n > 0 is the n-th refresh of tables, those of the version's model.
+    pub refresh: i32,
+    /// Train nothing where the data are those of the served version.
+    pub if_data_changed: bool,
     /// 0 trains; n > 0 only measures the candidate again.
     pub evaluation: i32,
     /// Start-overs since a report was lost; part of the Job's name.
@@ -151,7 +160,7 @@ pub fn plan(observed: &Observed) -> Plan {
         } else {
             actions(seen)
         },
-        wake_at: conditions::stale_at(seen, &status).filter(|moment| *moment > seen.now),
+        wake_at: conditions::next_stale(seen, &status),
         facts_changed,
         notes,
         status,
@@ -169,6 +178,13 @@ fn actions(seen: &Observed) -> Vec<Action> {
         && !matches!(seen.job, Some(ObservedJob::Blocked { .. }))
     {
         actions.extend(job_request(status, run).map(|request| Action::StartRun(Box::new(request))));
+    }
+    if let Some(refresh) = refresh::live(status)
+        && refresh.tables_digest.is_none()
+        && !matches!(seen.job, Some(ObservedJob::Blocked { .. }))
+    {
+        let request = refresh_request(status, refresh);
+        actions.extend(request.map(|request| Action::StartRun(Box::new(request))));
     }
     actions.extend(serve(status, target));
     actions.extend(retained_jobs(status));
@@ -190,47 +206,81 @@ fn cancellations(status: &RankingModelStatus) -> Vec<Action> {
 }
 
 fn job_request(status: &RankingModelStatus, run: &Run) -> Option<JobRequest> {
-    let of = |model: &str, tables: &str| digests(model, tables);
-    let served = status
-        .served
-        .as_ref()
-        .and_then(|served| of(&served.digest, &served.tables_digest));
-    let previous = status
-        .previous
-        .as_ref()
-        .and_then(|served| of(&served.digest, &served.tables_digest));
     let candidate = run.candidate.as_ref();
-    let candidate = candidate.and_then(|candidate| of(&candidate.digest, &candidate.tables_digest));
+    let candidate =
+        candidate.and_then(|candidate| digests(&candidate.digest, &candidate.tables_digest));
     // An evaluation without a model to evaluate would train, and publish under a judged version.
     if run.evaluation > 0 && candidate.is_none() {
         return None;
     }
-    let promoted: Vec<(i32, Digest)> = history::last_promoted(status)
-        .iter()
-        .filter_map(|one| Some((one.version, one.digest.parse().ok()?)))
-        .collect();
-    let kept = [&served, &previous, &candidate].into_iter().flatten();
-    let mut keep: Vec<Digest> = kept
-        .flat_map(|(model, tables)| [model.clone(), tables.clone()])
-        .chain(promoted.iter().map(|(_, model)| model.clone()))
-        .collect();
-    keep.sort();
-    keep.dedup();
     Some(JobRequest {
         version: run.version,
+        refresh: 0,
+        if_data_changed: run::only_if_data_changed(run),
         evaluation: run.evaluation,
         attempt: run.attempt,
         as_of_time: run.as_of_time.0,
-        reference: served,
+        reference: served(status),
         evaluate_only: candidate.filter(|_| run.evaluation > 0),
-        promoted,
-        keep,
+        promoted: promoted(status),
+        keep: keep(status),
     })
 }
 
-/// The candidate that passed the gate, else the version that serves. A rollout that failed is thus
+fn refresh_request(status: &RankingModelStatus, refresh: &TablesRefresh) -> Option<JobRequest> {
+    Some(JobRequest {
+        version: refresh.version,
+        refresh: refresh.number,
+        if_data_changed: false,
+        evaluation: 0,
+        attempt: refresh.attempt,
+        as_of_time: refresh.as_of_time.0,
+        reference: Some(served(status)?),
+        evaluate_only: None,
+        promoted: Vec::new(),
+        keep: keep(status),
+    })
+}
+
+fn served(status: &RankingModelStatus) -> Option<(Digest, Digest)> {
+    let served = status.served.as_ref()?;
+    digests(&served.digest, &served.tables_digest)
+}
+
+fn promoted(status: &RankingModelStatus) -> Vec<(i32, Digest)> {
+    history::last_promoted(status)
+        .iter()
+        .filter_map(|one| Some((one.version, one.digest.parse().ok()?)))
+        .collect()
+}
+
+/// What is in use or may be again: a Job prunes all else.
+fn keep(status: &RankingModelStatus) -> Vec<Digest> {
+    let previous = status.previous.as_ref();
+    let previous = previous.and_then(|one| digests(&one.digest, &one.tables_digest));
+    let candidate = status.run.as_ref().and_then(|run| run.candidate.as_ref());
+    let candidate = candidate.and_then(|one| digests(&one.digest, &one.tables_digest));
+    let kept = [served(status), previous, candidate].into_iter().flatten();
+    let mut keep: Vec<Digest> = kept
+        .flat_map(|(model, tables)| [model, tables])
+        .chain(promoted(status).into_iter().map(|(_, model)| model))
+        .collect();
+    keep.sort();
+    keep.dedup();
+    keep
+}
+
+/// The candidate that passed the gate, else the version that serves, with its rebuilt tables where a
+/// refresh has some. A rollout that failed is thus
 /// undone by naming the old version again; where there is none, the pods stay what they are.
 fn serve(status: &RankingModelStatus, target: Option<&Candidate>) -> Option<Action> {
+    if let Some((served, digest, tables_digest)) = refresh::rolling_out(status) {
+        return Some(Action::Serve {
+            version: served.version,
+            digest,
+            tables_digest,
+        });
+    }
     let (version, model, tables) = match (target, &status.run, &status.served) {
         (Some(candidate), Some(run), _) => {
             (run.version, &candidate.digest, &candidate.tables_digest)
@@ -246,7 +296,8 @@ fn serve(status: &RankingModelStatus, target: Option<&Candidate>) -> Option<Acti
     })
 }
 
-/// The newest run's Job and those of the two before, whose logs somebody may want to read.
+/// The newest run's Job and those of the two before, whose logs somebody may want to read; the newest
+/// refresh's and that of the one before.
 fn retained_jobs(status: &RankingModelStatus) -> Option<Action> {
     let newest = status.run.as_ref()?.version;
     let before = status
@@ -254,8 +305,13 @@ fn retained_jobs(status: &RankingModelStatus) -> Option<Action> {
         .iter()
         .map(|entry| entry.version)
         .filter(|version| *version != newest);
+    let refresh = status.refresh.iter();
     Some(Action::RetainJobs {
         versions: std::iter::once(newest).chain(before.take(2)).collect(),
+        refreshes: refresh
+            .flat_map(|refresh| [refresh.number, refresh.number - 1])
+            .filter(|number| *number > 0)
+            .collect(),
     })
 }
 

@@ -1,25 +1,29 @@
-//! The one annotation that asks for a retrain, `searchop.io/retrain-requested`:
+//! The annotation that asks for a retrain, `searchop.io/retrain-requested`, and the one that asks for
+//! a refresh of the tables, `searchop.io/refresh-requested`. Both have the same form:
 //!
 //! ```text
 //! <Trigger>/<requester>[!replace]/<RFC 3339 time>
 //! Manual/ada/2026-11-24T09:30:00Z
 //! Schedule/products-weekly/2026-11-22T02:00:00Z
 //! Schedule/products-weekly!replace/2026-11-22T02:00:00Z
+//! Schedule/products-weekly!ifchanged/2026-11-22T02:00:00Z
 //! ```
 //!
 //! `Trigger` is `Schedule` or `Manual`. A requester has 1 to 128 of `A-Z a-z 0-9 . _ @ -`, so the
-//! mark `!replace`, which asks that a run under way is stopped, can never be part of one. A request
-//! is acted on once: when its time is newer than that of the last one that was.
+//! marks can never be part of one: `!replace` asks that a run under way is stopped, `!ifchanged` that
+//! nothing is trained on the data that the served version knows; both in this order. A request is
+//! acted on once: when its time is newer than that of the last one that was.
 
 use std::{fmt, str::FromStr};
 
 use jiff::{SignedDuration, Timestamp};
-use searchop_api::{RankingModelStatus, Trigger};
+use searchop_api::Trigger;
 
 /// Characters of an unreadable annotation that are kept in status and shown.
 const MAX_CHARS: usize = 64;
 const MAX_REQUESTER: usize = 128;
 const REPLACE: &str = "!replace";
+const IF_CHANGED: &str = "!ifchanged";
 
 /// Clocks may differ by this much. A request from further ahead would outrank every later one.
 const MAX_SKEW: SignedDuration = SignedDuration::from_mins(5);
@@ -32,6 +36,8 @@ pub struct RetrainRequest {
     pub requester: String,
     /// Stop a run that is under way instead of waiting for its end.
     pub replace: bool,
+    /// Train nothing where the data are those that the served version was trained on.
+    pub if_data_changed: bool,
     pub time: Timestamp,
 }
 
@@ -63,8 +69,8 @@ impl FromStr for RetrainRequest {
             "Manual" => Trigger::Manual,
             other => return Err(RequestError::Trigger(cut(other))),
         };
-        let plain = requester.strip_suffix(REPLACE);
-        let (requester, replace) = plain.map_or((requester, false), |plain| (plain, true));
+        let (requester, if_data_changed) = marked(requester, IF_CHANGED);
+        let (requester, replace) = marked(requester, REPLACE);
         let allowed = |c: u8| c.is_ascii_alphanumeric() || b"._@-".contains(&c);
         if requester.is_empty()
             || requester.len() > MAX_REQUESTER
@@ -77,6 +83,7 @@ impl FromStr for RetrainRequest {
             trigger,
             requester: requester.to_owned(),
             replace,
+            if_data_changed,
             time,
         })
     }
@@ -84,15 +91,17 @@ impl FromStr for RetrainRequest {
 
 impl fmt::Display for RetrainRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mark = if self.replace { REPLACE } else { "" };
-        write!(
-            f,
-            "{}/{}{mark}/{}",
-            self.trigger.as_str(),
-            self.requester,
-            self.time
-        )
+        let mark = |set, mark| if set { mark } else { "" };
+        let replace = mark(self.replace, REPLACE);
+        let if_changed = mark(self.if_data_changed, IF_CHANGED);
+        let (trigger, requester, time) = (self.trigger.as_str(), &self.requester, self.time);
+        write!(f, "{trigger}/{requester}{replace}{if_changed}/{time}")
     }
+}
+
+fn marked<'t>(text: &'t str, mark: &str) -> (&'t str, bool) {
+    text.strip_suffix(mark)
+        .map_or((text, false), |plain| (plain, true))
 }
 
 /// What the annotation asks for, beyond what has been dealt with.
@@ -103,23 +112,26 @@ pub(crate) enum Pending {
     Unreadable { text: String, error: RequestError },
 }
 
-/// Compares the annotation with what `status` says was dealt with.
-pub(crate) fn pending(
-    annotation: Option<&str>,
-    status: &RankingModelStatus,
-    now: Timestamp,
-) -> Pending {
-    let Some(text) = annotation else {
+/// An annotation, and which of its values were dealt with.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Asked<'a> {
+    pub annotation: Option<&'a str>,
+    /// The newest that was acted on.
+    pub handled: Option<&'a str>,
+    /// The newest that could not be read, cut.
+    pub ignored: Option<&'a str>,
+}
+
+/// What is new about an annotation.
+pub(crate) fn pending(asked: Asked, now: Timestamp) -> Pending {
+    let Some(text) = asked.annotation else {
         return Pending::Nothing;
     };
     let kept = cut(text);
-    if status.ignored_request.as_deref() == Some(&kept) {
+    if asked.ignored == Some(&kept) {
         return Pending::Nothing;
     }
-    let handled = status
-        .last_handled_request
-        .as_deref()
-        .and_then(|text| text.parse().ok());
+    let handled = asked.handled.and_then(|text| text.parse().ok());
     match text.parse::<RetrainRequest>() {
         Ok(request) if request.time > now + MAX_SKEW => Pending::Unreadable {
             text: kept,
@@ -167,16 +179,27 @@ mod tests {
         }
     }
 
+    fn asked(text: &str, known: Asked, now: Timestamp) -> Pending {
+        let annotation = Some(text);
+        pending(
+            Asked {
+                annotation,
+                ..known
+            },
+            now,
+        )
+    }
+
     #[test]
     fn only_a_newer_request_counts_and_an_unreadable_one_counts_once() {
         let now: Timestamp = "2026-11-24T10:00:00Z".parse().unwrap();
-        let status = RankingModelStatus {
-            last_handled_request: Some("Manual/ada/2026-11-24T09:00:00Z".into()),
-            ignored_request: Some("nonsense".into()),
-            ..Default::default()
+        let known = Asked {
+            annotation: None,
+            handled: Some("Manual/ada/2026-11-24T09:00:00Z"),
+            ignored: Some("nonsense"),
         };
-        let ask = |text: &str| pending(Some(text), &status, now);
-        assert_eq!(pending(None, &status, now), Pending::Nothing);
+        let ask = |text: &str| asked(text, known, now);
+        assert_eq!(pending(known, now), Pending::Nothing);
         assert_eq!(ask("Manual/bob/2026-11-24T09:00:00Z"), Pending::Nothing);
         assert_eq!(ask("Manual/bob/2026-11-24T08:59:59Z"), Pending::Nothing);
         assert!(matches!(
@@ -194,22 +217,23 @@ mod tests {
             panic!()
         };
         assert_eq!(text.len(), MAX_CHARS);
-        let kept = RankingModelStatus {
-            ignored_request: Some(text),
-            ..status.clone()
-        };
-        assert_eq!(pending(Some(&long), &kept, now), Pending::Nothing);
+        let ignored = Some(&*text);
+        assert_eq!(
+            asked(&long, Asked { ignored, ..known }, now),
+            Pending::Nothing
+        );
     }
 
     proptest! {
         #[test]
         fn what_is_rendered_is_read_back(
-            requester in "[A-Za-z0-9._@-]{1,128}", replace: bool, by_hand: bool, second in 0_i64..4_000_000_000,
+            requester in "[A-Za-z0-9._@-]{1,128}", replace: bool, if_data_changed: bool, by_hand: bool, second in 0_i64..4_000_000_000,
         ) {
             let request = RetrainRequest {
                 trigger: if by_hand { Trigger::Manual } else { Trigger::Schedule },
                 requester,
                 replace,
+                if_data_changed,
                 time: Timestamp::from_second(second).unwrap(),
             };
             let text = request.to_string();

@@ -18,16 +18,16 @@ use searchop_api::{
 use searchop_contract::{Digest, FailureReason};
 
 use crate::{
-    Note, NoteType, Observed, gate, history, judgement,
-    retrain_request::{Pending, RetrainRequest, pending},
+    Note, NoteType, Observed, gate, history, judgement, refresh,
+    retrain_request::{Asked, Pending, RetrainRequest, pending},
     rollout,
     time::stored,
     train_hash::{settings_hash, train_hash},
     training,
 };
 
-/// Words of an outcome are cut to this many characters.
-const MAX_MESSAGE: usize = 700;
+/// Words of an outcome are cut to this many characters: status has them four times, and a limit.
+const MAX_MESSAGE: usize = 360;
 
 /// New facts, and what to tell about them.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,7 +38,20 @@ pub(crate) struct Step {
 
 /// The next new facts, if any follow.
 pub(crate) fn advance(seen: &Observed) -> Option<Step> {
-    match pending(seen.retrain_request.as_deref(), &seen.status, seen.now) {
+    if let Some(refresh) = refresh::live(&seen.status) {
+        return refresh::under_way(seen, refresh);
+    }
+    train(seen).or_else(|| refresh::begin(seen))
+}
+
+/// The same about runs alone.
+fn train(seen: &Observed) -> Option<Step> {
+    let asked = Asked {
+        annotation: seen.retrain_request.as_deref(),
+        handled: seen.status.last_handled_request.as_deref(),
+        ignored: seen.status.ignored_request.as_deref(),
+    };
+    match pending(asked, seen.now) {
         Pending::Unreadable { text, error } => {
             let mut status = seen.status.clone();
             status.ignored_request = Some(text);
@@ -112,6 +125,13 @@ pub(crate) fn is_wanted(seen: &Observed, status: &RankingModelStatus) -> bool {
         .served
         .as_ref()
         .is_none_or(|served| served.train_hash != train_hash(&seen.spec))
+}
+
+/// The request asked for nothing where the data have not changed. A change of the spec trains anyway.
+pub(crate) fn only_if_data_changed(run: &Run) -> bool {
+    let request = run.request_token.as_deref();
+    let request = request.and_then(|token| token.parse::<RetrainRequest>().ok());
+    run.trigger != Trigger::SpecChange && request.is_some_and(|request| request.if_data_changed)
 }
 
 fn under_way(seen: &Observed, run: &Run, replace: bool) -> Option<Step> {

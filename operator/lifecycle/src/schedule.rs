@@ -1,4 +1,4 @@
-//! The schedule: which tick asks for a retrain, and what became of the others.
+//! The schedule: which tick asks for a retrain or a refresh, and what became of the others.
 //!
 //! A schedule makes no Jobs, it only asks. The request names the tick, so that asking twice is
 //! asking once: it is written first, the status after it.
@@ -9,14 +9,14 @@
 
 use jiff::{SignedDuration, Timestamp};
 use searchop_api::{
-    ConcurrencyPolicy, RetrainScheduleSpec, RetrainScheduleStatus, SkippedTick, TickRecord,
-    Trigger,
+    ConcurrencyPolicy, RankingModel, RetrainScheduleSpec, RetrainScheduleStatus, ScheduleAction,
+    SkippedTick, TickRecord, Trigger,
     conditions::{ConditionState, ConditionStatus, READY, SCHEDULED, STALLED, find, set_condition},
 };
 use serde_json::json;
 
 use crate::{
-    Note, NoteType, RetrainRequest, Tick, Ticks, TicksError,
+    Note, NoteType, RetrainRequest, Tick, Ticks, TicksError, refresh, run,
     time::{stored, whole_seconds},
     train_hash::digest,
 };
@@ -42,12 +42,35 @@ pub struct ObservedSchedule {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ObservedModel {
     pub suspended: bool,
-    /// A run is under way: `status.run` has no outcome.
-    pub run_active: bool,
-    /// Value of the annotation `searchop.io/retrain-requested`.
-    pub retrain_request: Option<String>,
-    /// `status.lastHandledRequest`.
-    pub last_handled_request: Option<String>,
+    /// What the schedule asks for is under way: a run, or a refresh. The other of the two is no
+    /// reason to skip, or a daily refresh would make a weekly retrain miss its tick; it is waited for.
+    pub active: bool,
+    /// Value of the annotation that the schedule asks by.
+    pub request: Option<String>,
+    /// The newest value of it that was acted on.
+    pub last_handled: Option<String>,
+}
+
+impl ObservedModel {
+    /// What a schedule of this action knows of `model`.
+    pub fn of(model: &RankingModel, action: ScheduleAction) -> Self {
+        let status = model.status.clone().unwrap_or_default();
+        let annotations = model.metadata.annotations.as_ref();
+        let request = annotations.and_then(|all| all.get(action.annotation()));
+        let (active, last_handled) = match action {
+            ScheduleAction::Retrain => (run::live(&status).is_some(), status.last_handled_request),
+            ScheduleAction::RefreshTables => (
+                refresh::live(&status).is_some(),
+                status.refresh.map(|refresh| refresh.request_token),
+            ),
+        };
+        Self {
+            suspended: model.spec.suspend,
+            active,
+            request: request.cloned(),
+            last_handled,
+        }
+    }
 }
 
 /// What follows from one look at a schedule.
@@ -55,7 +78,7 @@ pub struct ObservedModel {
 pub struct SchedulePlan {
     /// The whole new status. A fixed point: planned again from it, nothing differs.
     pub status: RetrainScheduleStatus,
-    /// Write this request to the model's annotation before the status.
+    /// Write this request to the annotation of the schedule's action before the status.
     pub request: Option<String>,
     /// What to tell people, after the status is stored.
     pub notes: Vec<Note>,
@@ -176,13 +199,17 @@ fn look_at_ticks(seen: &ObservedSchedule, ticks: &Ticks, plan: &mut SchedulePlan
         Ok(request) => {
             record(&mut plan.status, tick.time, "Requested");
             plan.status.last_schedule_time = Some(stored(tick.time));
+            let (what, reason) = match seen.spec.action {
+                ScheduleAction::Retrain => ("retrain", "RetrainRequested"),
+                ScheduleAction::RefreshTables => ("refresh", "RefreshRequested"),
+            };
             let message = format!(
-                "asked {} for the retrain of {}",
+                "asked {} for the {what} of {}",
                 seen.spec.model_ref.name, tick.time
             );
             plan.notes.push(Note {
                 kind: NoteType::Normal,
-                reason: "RetrainRequested",
+                reason,
                 message,
             });
             plan.request = request;
@@ -220,6 +247,7 @@ fn decide(
         trigger: Trigger::Schedule,
         requester: seen.name.clone(),
         replace,
+        if_data_changed: seen.spec.skip_if_data_unchanged,
         time: tick.due,
     };
     // Asked before, and the status was not written: what runs now may be what this tick asked for.
@@ -228,9 +256,7 @@ fn decide(
             .iter()
             .any(|replace| request(*replace).to_string() == *text)
     };
-    if model.retrain_request.as_ref().is_some_and(ours)
-        || model.last_handled_request.as_ref().is_some_and(ours)
-    {
+    if model.request.as_ref().is_some_and(ours) || model.last_handled.as_ref().is_some_and(ours) {
         return Ok(None);
     }
     let late = seen.now.duration_since(tick.due);
@@ -244,8 +270,8 @@ fn decide(
         return Err("ModelSuspended");
     }
     match seen.spec.concurrency_policy {
-        ConcurrencyPolicy::Forbid if model.run_active => Err("RunActive"),
-        _ => Ok(Some(request(model.run_active).to_string())),
+        ConcurrencyPolicy::Forbid if model.active => Err("RunActive"),
+        _ => Ok(Some(request(model.active).to_string())),
     }
 }
 
@@ -294,7 +320,12 @@ fn fate(seen: &ObservedSchedule, next: Option<Tick>) -> Fate {
         (Some(_), Some(_)) => well(
             true,
             "Scheduled",
-            format!("asks {model} for a retrain at each tick"),
+            match seen.spec.action {
+                ScheduleAction::Retrain => format!("asks {model} for a retrain at each tick"),
+                ScheduleAction::RefreshTables => {
+                    format!("asks {model} for a refresh of its tables at each tick")
+                }
+            },
         ),
     }
 }

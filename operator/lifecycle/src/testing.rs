@@ -122,7 +122,11 @@ pub fn history_entry(version: i32, outcome: Outcome) -> HistoryEntry {
 
 /// A report on a model of this name, in which every figure that the job asks for is there.
 pub fn report(spec: &RankingModelSpec, job: &JobRequest, name: &str, gain: f64) -> TrainingReport {
-    let (digest, tables_digest) = job.evaluate_only.clone().unwrap_or_else(|| digests(name));
+    let (digest, tables_digest) = match (&job.evaluate_only, &job.reference) {
+        (Some(evaluated), _) => evaluated.clone(),
+        (None, Some((model, _))) if job.refresh > 0 => (model.clone(), digests(name).1),
+        (None, _) => digests(name),
+    };
     let figures = |measure: Measure| {
         let one = measurement(
             measure.against,
@@ -165,6 +169,7 @@ pub fn fresh(spec: RankingModelSpec) -> Observed {
         spec,
         status: Default::default(),
         retrain_request: None,
+        refresh_request: None,
         job: None,
         serving: ObservedServing::default(),
         next_retrain: None,

@@ -6,7 +6,10 @@
 //! one that is added by name is left out while it has its default, and a default must never change:
 //! else every model in the world would train again on the day of the upgrade.
 
-use searchop_api::{DEFAULT_COUNTER_DROPOUT, Features, Labels, PositionBias, RankingModelSpec};
+use searchop_api::{
+    DEFAULT_COUNTER_DROPOUT, DEFAULT_COUNTER_LAG_DAYS, Features, Labels, PositionBias,
+    RankingModelSpec,
+};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -24,6 +27,7 @@ pub fn train_hash(spec: &RankingModelSpec) -> String {
         "positionBias": unless(json!(PositionBias::Auto), json!(spec.training.position_bias)),
         "labels": unless(json!(Labels::default()), json!(spec.training.labels)),
         "counterDropout": unless(json!(DEFAULT_COUNTER_DROPOUT), json!(spec.training.counter_dropout)),
+        "counterLagDays": unless(json!(DEFAULT_COUNTER_LAG_DAYS), json!(spec.training.counter_lag_days)),
         "features": unless(json!(Features::default()), json!(spec.features)),
         "holdout": spec.evaluation.holdout,
         "baselines": spec.evaluation.baselines,

@@ -1,11 +1,11 @@
 //! What becomes of a run's Job: a candidate, a start-over or a failure.
 
-use searchop_api::{Candidate, Figure, Run};
+use searchop_api::{Candidate, Figure, Outcome, Run};
 use searchop_contract::{FailureReason, TrainingReport};
 
 use crate::{
     Observed, ObservedJob, gate,
-    run::{Step, fail, normal, warning},
+    run::{self, Ending, Step, end, fail, normal, warning},
     time::stored,
 };
 
@@ -28,6 +28,9 @@ pub(crate) fn read_job(seen: &Observed, run: &Run) -> Option<Step> {
 fn store_report(seen: &Observed, run: &Run, report: &TrainingReport) -> Step {
     if let Some(failure) = &report.failure {
         return fail(seen, failure.reason, &failure.message);
+    }
+    if report.data_unchanged && run::only_if_data_changed(run) {
+        return data_unchanged(seen, run, report);
     }
     // An evaluation publishes nothing new: what is measured is what was trained.
     let published = match (&run.candidate, &report.published) {
@@ -73,6 +76,26 @@ fn store_report(seen: &Observed, run: &Run, report: &TrainingReport) -> Step {
         status,
         notes: vec![note],
     }
+}
+
+/// Nothing was trained, since it would have been what serves.
+fn data_unchanged(seen: &Observed, run: &Run, report: &TrainingReport) -> Step {
+    let served = seen.status.served.as_ref();
+    let published = report.published.as_ref();
+    let same = published.zip(served).filter(|(published, served)| {
+        published.digest.as_str() == served.digest && run.train_hash == served.train_hash
+    });
+    let Some((_, served)) = same else {
+        return start_over(seen, run, "the report speaks of another version's data");
+    };
+    let message = format!("the data are those of {}: nothing was trained", served.name);
+    let note = normal("Unchanged", format!("v{}: {message}", run.version));
+    let ending = Ending {
+        outcome: Outcome::Unchanged,
+        reason: "DataUnchanged",
+        message,
+    };
+    end(seen, seen.status.clone(), ending, note)
 }
 
 /// The Job is done but what it said is gone. Publishing twice is publishing once, so the run is

@@ -21,19 +21,22 @@ pub const TRAINER_CONTAINER: &str = "trainer";
 
 const COMPONENT: &str = "trainer";
 
-/// The Job that carries a run. Fails only for a spec that the API's own validation would refuse.
+/// The Job that carries a run or a refresh. Fails only for a spec that the API's own validation would refuse.
 pub fn job(
     owner: &Owner,
     spec: &RankingModelSpec,
     images: &Images,
     request: &JobRequest,
 ) -> Result<Job, JobError> {
-    let version = request.version.to_string();
+    let (label, number) = match request.refresh {
+        0 => (labels::VERSION, request.version),
+        refresh => (labels::REFRESH, refresh),
+    };
     let labelled = |mut metadata: ObjectMeta| {
         metadata
             .labels
             .get_or_insert_default()
-            .insert(labels::VERSION.to_owned(), version.clone());
+            .insert(label.to_owned(), number.to_string());
         metadata
     };
     let (storage, places) = storage(owner, spec);

@@ -90,6 +90,8 @@ fn digests(name: &str) -> (Digest, Digest) {
 fn request(version: i32) -> JobRequest {
     JobRequest {
         version,
+        refresh: 0,
+        if_data_changed: false,
         evaluation: 0,
         attempt: 0,
         as_of_time: "2026-03-01T10:00:00Z".parse().unwrap(),
@@ -121,6 +123,15 @@ fn jobs() {
     insta::assert_yaml_snapshot!(
         "job_synthetic",
         job(&owner(), &synthetic(), &images(), &request(1)).unwrap()
+    );
+    let refresh = JobRequest {
+        refresh: 5,
+        reference: Some(digests("v7")),
+        ..request(7)
+    };
+    insta::assert_yaml_snapshot!(
+        "job_refresh",
+        job(&owner(), &synthetic(), &images(), &refresh).unwrap()
     );
     insta::assert_yaml_snapshot!(
         "job_s3_evaluation",

@@ -45,7 +45,10 @@ impl Scene<'_> {
                     };
                     self.serve(&served).await?;
                 }
-                Action::RetainJobs { versions } => self.retain_jobs(versions).await?,
+                Action::RetainJobs {
+                    versions,
+                    refreshes,
+                } => self.retain_jobs(versions, refreshes).await?,
             }
         }
         Ok(())
@@ -103,16 +106,19 @@ impl Scene<'_> {
 
     async fn cancel_run(&self, version: i32) -> Result<(), Error> {
         for job in self.jobs().await? {
-            if version_of(&job) == Some(version) && !is_finished(&job) {
+            if number(&job, labels::VERSION) == Some(version) && !is_finished(&job) {
                 self.context.calls.delete_after_its_children(&job).await?;
             }
         }
         Ok(())
     }
 
-    async fn retain_jobs(&self, versions: &[i32]) -> Result<(), Error> {
+    async fn retain_jobs(&self, versions: &[i32], refreshes: &[i32]) -> Result<(), Error> {
+        let kept = |job: &Job, label, numbers: &[i32]| {
+            number(job, label).is_some_and(|number| numbers.contains(&number))
+        };
         for job in self.jobs().await? {
-            if version_of(&job).is_none_or(|version| !versions.contains(&version)) {
+            if !kept(&job, labels::VERSION, versions) && !kept(&job, labels::REFRESH, refreshes) {
                 self.context.calls.delete_after_its_children(&job).await?;
             }
         }
@@ -168,8 +174,9 @@ impl Scene<'_> {
     }
 }
 
-fn version_of(job: &Job) -> Option<i32> {
-    job.labels().get(labels::VERSION)?.parse().ok()
+/// Of a version, or of a refresh.
+fn number(job: &Job, label: &str) -> Option<i32> {
+    job.labels().get(label)?.parse().ok()
 }
 
 /// The number of pods to write, if it is ours to write. In mode Fixed whenever it differs;

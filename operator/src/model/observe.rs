@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::Deployment, batch::v1::Job, core::v1::Pod};
 use kube::ResourceExt;
-use searchop_api::{RankingModel, RetrainSchedule, Run};
+use searchop_api::{RankingModel, RetrainSchedule, ScheduleAction};
 use searchop_contract::labels;
-use searchop_lifecycle::{JobRequest, Observed, ObservedJob, job_name};
+use searchop_lifecycle::{JobKey, Observed, ObservedJob, is_under_way};
 
 use super::{job_state, serving_state};
 use crate::{
@@ -19,7 +19,7 @@ pub struct World {
     pub job: Option<Job>,
     pub job_pods: Vec<Pod>,
     /// Name of another Job of this model that has not ended, or is not gone, yet. Only looked up
-    /// while the run under way has no Job.
+    /// while the run or refresh under way has no Job.
     pub predecessor: Option<String>,
     pub deployment: Option<Deployment>,
     /// Only looked up while a rollout is under way, to see whether it got stuck and why.
@@ -44,15 +44,15 @@ pub async fn observe(calls: &Calls, owner: &Owner, model: &RankingModel) -> Resu
 
 /// The part of the world that is about Jobs.
 async fn run_job(calls: &Calls, owner: &Owner, model: &RankingModel) -> Result<World, Error> {
-    let Some(run) = model.status.as_ref().and_then(|status| status.run.as_ref()) else {
+    let status = model.status.clone().unwrap_or_default();
+    let Some(key) = JobKey::awaited(&status) else {
         return Ok(World::default());
     };
-    let name = job_name(&owner.name, &request_of(run));
+    let name = key.name(&owner.name);
     let job: Option<Job> = calls.get(&owner.namespace, &name).await?;
     let Some(job) = job.filter(|job| owner.owns(&job.metadata)) else {
-        let under_way = run.outcome.is_none();
         return Ok(World {
-            predecessor: match under_way {
+            predecessor: match is_under_way(&status) {
                 true => predecessor(calls, owner, &name).await?,
                 false => None,
             },
@@ -85,20 +85,6 @@ async fn predecessor(calls: &Calls, owner: &Owner, name: &str) -> Result<Option<
     Ok(unfinished.into_iter().next())
 }
 
-/// Enough of a request to know its Job by name.
-fn request_of(run: &Run) -> JobRequest {
-    JobRequest {
-        version: run.version,
-        evaluation: run.evaluation,
-        attempt: run.attempt,
-        as_of_time: run.as_of_time.0,
-        reference: None,
-        evaluate_only: None,
-        promoted: vec![],
-        keep: Vec::new(),
-    }
-}
-
 async fn ranker(calls: &Calls, owner: &Owner) -> Result<(Option<Deployment>, Vec<Pod>), Error> {
     let deployment: Option<Deployment> = calls
         .get(&owner.namespace, &ranker_name(&owner.name))
@@ -115,7 +101,7 @@ async fn ranker(calls: &Calls, owner: &Owner) -> Result<(Option<Deployment>, Vec
     Ok((deployment, pods))
 }
 
-/// The earliest tick that the schedules of this model announce.
+/// The earliest tick at which the schedules of this model ask for a retrain.
 async fn next_retrain(calls: &Calls, owner: &Owner) -> Result<Option<Timestamp>, Error> {
     let schedules = calls
         .list_readable::<RetrainSchedule>(&owner.namespace)
@@ -127,6 +113,7 @@ fn earliest_tick(schedules: &[RetrainSchedule], model: &str) -> Option<Timestamp
     schedules
         .iter()
         .filter(|schedule| schedule.spec.model_ref.name == model && !schedule.spec.suspend)
+        .filter(|schedule| schedule.spec.action == ScheduleAction::Retrain)
         .filter_map(|schedule| Some(schedule.status.as_ref()?.next_schedule_time.as_ref()?.0))
         .min()
 }
@@ -143,9 +130,10 @@ impl Viewpoint<'_> {
     pub fn observed(&self, model: &RankingModel, world: &World) -> Observed {
         let Self { owner, images, now } = *self;
         let annotations = model.metadata.annotations.as_ref();
+        let annotation = |key| annotations.and_then(|found| found.get(key)).cloned();
         let status = model.status.clone().unwrap_or_default();
         let job = world.job.as_ref().map(|job| {
-            let version = status.run.as_ref().map_or(0, |run| run.version);
+            let version = JobKey::awaited(&status).map_or(0, |key| key.version);
             job_state::observed(job, &world.job_pods, version)
         });
         let job = job.or_else(|| {
@@ -165,9 +153,8 @@ impl Viewpoint<'_> {
             name: owner.name.clone(),
             generation: model.metadata.generation.unwrap_or_default(),
             spec: model.spec.clone(),
-            retrain_request: annotations
-                .and_then(|found| found.get(labels::RETRAIN_REQUESTED))
-                .cloned(),
+            retrain_request: annotation(labels::RETRAIN_REQUESTED),
+            refresh_request: annotation(labels::REFRESH_REQUESTED),
             job,
             serving,
             next_retrain: world.next_retrain,
@@ -191,19 +178,21 @@ mod tests {
 
     #[test]
     fn the_next_tick_is_the_earliest_of_this_models_live_schedules() {
-        let schedule = |model: &str, suspend: bool, next: &str| -> RetrainSchedule {
+        let asks = |action: &str, model: &str, suspend: bool, next: &str| -> RetrainSchedule {
             serde_json::from_value(json!({
                 "apiVersion": "searchop.io/v1alpha1", "kind": "RetrainSchedule", "metadata": {"name": "a"},
-                "spec": {"modelRef": {"name": model}, "schedule": "0 2 * * 0", "suspend": suspend},
+                "spec": {"action": action, "modelRef": {"name": model}, "schedule": "0 2 * * 0", "suspend": suspend},
                 "status": {"nextScheduleTime": next}
             }))
             .unwrap()
         };
+        let schedule = |model, suspend, next| asks("Retrain", model, suspend, next);
         let schedules = [
             schedule("products", false, "2026-03-08T02:00:00Z"),
             schedule("products", false, "2026-03-02T02:00:00Z"),
             schedule("products", true, "2026-03-01T02:00:00Z"),
             schedule("others", false, "2026-03-01T02:00:00Z"),
+            asks("RefreshTables", "products", false, "2026-03-01T02:00:00Z"),
         ];
         assert_eq!(
             earliest_tick(&schedules, "products"),

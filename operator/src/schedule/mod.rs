@@ -1,4 +1,5 @@
-//! The RetrainSchedule controller: it makes no Jobs, it asks its model for a retrain.
+//! The RetrainSchedule controller: it makes no Jobs, it asks its model for a retrain or a
+//! refresh of its tables.
 
 mod controller;
 mod reconcile;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use futures::{FutureExt, future::BoxFuture};
 use kube::{Resource, ResourceExt, runtime::controller::Action};
 use searchop_api::{RankingModel, RetrainSchedule};
-use searchop_contract::labels::RETRAIN_REQUESTED;
 use searchop_lifecycle::{ObservedModel, ObservedSchedule, plan_schedule};
 use serde_json::json;
 
@@ -49,7 +48,7 @@ async fn advance(
     if let (Some(request), Some(model)) = (&planned.request, &model) {
         context
             .calls
-            .annotate(model, json!({RETRAIN_REQUESTED: request}))
+            .annotate(model, json!({schedule.spec.action.annotation(): request}))
             .await?;
     }
     if differs(schedule.status.as_ref(), &planned.status) {
@@ -75,15 +74,7 @@ fn observed(
         generation: schedule.metadata.generation.unwrap_or_default(),
         spec: schedule.spec.clone(),
         status: schedule.status.clone().unwrap_or_default(),
-        model: model.map(|model| {
-            let status = model.status.clone().unwrap_or_default();
-            ObservedModel {
-                suspended: model.spec.suspend,
-                run_active: status.run.is_some_and(|run| run.outcome.is_none()),
-                retrain_request: model.annotations().get(RETRAIN_REQUESTED).cloned(),
-                last_handled_request: status.last_handled_request,
-            }
-        }),
+        model: model.map(|model| ObservedModel::of(model, schedule.spec.action)),
         now,
     }
 }

@@ -154,9 +154,10 @@ pub fn digest(text: &str) -> Digest {
 
 /// A report in which every measure the job asks for has the given figures.
 pub fn report(job: &TrainingJob, name: &str, candidate: f64, gain: f64) -> TrainingReport {
-    let published = match &job.evaluate_only {
-        Some(model) => (model.digest.clone(), model.tables_digest.clone()),
-        None => (digest(name), digest(&format!("{name} tables"))),
+    let published = match (&job.evaluate_only, &job.refresh) {
+        (Some(model), _) => (model.digest.clone(), model.tables_digest.clone()),
+        (_, Some(model)) => (model.digest.clone(), digest(&format!("{name} tables"))),
+        (None, None) => (digest(name), digest(&format!("{name} tables"))),
     };
     let day = Timestamp::from_second(job.as_of_time.as_second() / 86_400 * 86_400).unwrap();
     TrainingReport {

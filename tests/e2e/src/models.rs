@@ -113,8 +113,17 @@ pub async fn await_outcome(
 
 /// Asks for a retrain the way a person does; `who` is `<Trigger>/<requester>`.
 pub fn request_retrain(namespace: &str, name: &str, who: &str) {
+    request(namespace, name, (labels::RETRAIN_REQUESTED, who));
+}
+
+/// The same for a refresh of the tables.
+pub fn request_refresh(namespace: &str, name: &str, who: &str) {
+    request(namespace, name, (labels::REFRESH_REQUESTED, who));
+}
+
+fn request(namespace: &str, name: &str, (annotation, who): (&str, &str)) {
     let now = Timestamp::now().round(jiff::Unit::Second).unwrap();
-    let value = format!("{}={who}/{now}", labels::RETRAIN_REQUESTED);
+    let value = format!("{annotation}={who}/{now}");
     let model = format!("rankingmodel/{name}");
     kubectl_ok(&["annotate", "--overwrite", "-n", namespace, &model, &value]);
 }

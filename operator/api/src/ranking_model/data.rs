@@ -126,6 +126,12 @@ pub struct EventSource {
     #[serde(default = "EventSource::default_window_days")]
     #[schemars(range(min = 2, max = 730))]
     pub window_days: i32,
+
+    /// Days until the events of a day are in the files. A list of some day is trained on with the
+    /// counters of days that were there then: up to the day before, less this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 30))]
+    pub lag_days: Option<i32>,
 }
 
 impl EventSource {

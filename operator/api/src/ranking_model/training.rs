@@ -24,6 +24,13 @@ pub struct Training {
     #[schemars(regex(pattern = r"^(0|0?\.[0-9]{1,6})$"), length(max = 8))]
     pub counter_dropout: String,
 
+    /// How old the counters get that requests are answered with, in days: 7 where a weekly retrain
+    /// rebuilds the tables, 1 where a schedule refreshes them every day. Each training list sees
+    /// counters of an age between one day and this, drawn at random, so that the trees trust them as
+    /// far as they can be trusted in service.
+    #[schemars(range(min = 1, max = 90))]
+    pub counter_lag_days: i32,
+
     /// Resources of the trainer. Threads follow from the CPU limit.
     pub resources: ContainerResources,
 
@@ -39,6 +46,9 @@ pub struct Training {
 /// What a spec that says nothing of [`Training::counter_dropout`] has.
 pub const DEFAULT_COUNTER_DROPOUT: &str = "0.3";
 
+/// What a spec that says nothing of [`Training::counter_lag_days`] has: a weekly retrain.
+pub const DEFAULT_COUNTER_LAG_DAYS: i32 = 7;
+
 impl Default for Training {
     fn default() -> Self {
         Self {
@@ -46,6 +56,7 @@ impl Default for Training {
             position_bias: PositionBias::Auto,
             labels: Labels::default(),
             counter_dropout: DEFAULT_COUNTER_DROPOUT.to_owned(),
+            counter_lag_days: DEFAULT_COUNTER_LAG_DAYS,
             resources: ContainerResources::default(),
             active_deadline_seconds: 3600,
             backoff_limit: 3,

@@ -263,6 +263,32 @@ fn rules_of_a_schedule() {
     }
 }
 
+#[test]
+fn a_refresh_stops_nothing() {
+    let of = |action: &str, policy: &str| {
+        let mut schedule = serde_json::to_value(schedule("action", action)).unwrap();
+        schedule["spec"]["concurrencyPolicy"] = policy.into();
+        let schedule: RetrainSchedule = serde_json::from_value(schedule).unwrap();
+        words(schedule.validate_cel())
+    };
+    for (action, policy) in [
+        ("Retrain", "Forbid"),
+        ("Retrain", "Replace"),
+        ("RefreshTables", "Forbid"),
+    ] {
+        assert_eq!(of(action, policy), "", "{action} {policy}");
+    }
+    assert!(of("RefreshTables", "Replace").contains("concurrencyPolicy must be Forbid"));
+    let skip = |action: &str| {
+        let mut schedule = serde_json::to_value(schedule("action", action)).unwrap();
+        schedule["spec"]["skipIfDataUnchanged"] = true.into();
+        let schedule: RetrainSchedule = serde_json::from_value(schedule).unwrap();
+        words(schedule.validate_cel())
+    };
+    assert_eq!(skip("Retrain"), "");
+    assert!(skip("RefreshTables").contains("skipIfDataUnchanged is for action Retrain"));
+}
+
 /// The API server knows zones, this crate's CEL does not; what it can refuse is the form.
 #[test]
 fn time_zones_have_a_form() {

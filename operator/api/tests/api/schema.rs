@@ -238,6 +238,8 @@ fn defaults_are_visible() {
         "tokenSecretRef",
         "tlsSecretRef",
         "queryLog",
+        "lagDays",
+        "tablesMaxAgeSeconds",
         "uri",
     ];
     for (kind, schema) in schemas() {
@@ -291,13 +293,22 @@ fn the_columns_tell_the_state_in_one_line() {
     assert_eq!(
         columns[0],
         [
-            "Ready", "Served", "Metric", "Data-Age", "Stale", "Next", "Message", "Age"
+            "Ready",
+            "Served",
+            "Metric",
+            "Data-Age",
+            "Tables-Age",
+            "Stale",
+            "Next",
+            "Message",
+            "Age"
         ]
     );
     assert_eq!(
         columns[1],
         [
             "Model",
+            "Action",
             "Schedule",
             "Time-Zone",
             "Suspend",

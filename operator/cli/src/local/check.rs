@@ -92,6 +92,8 @@ fn out_of_reach(model: &RankingModel, state: &StateDir) -> Option<String> {
 fn first_run() -> JobRequest {
     JobRequest {
         version: 1,
+        refresh: 0,
+        if_data_changed: false,
         evaluation: 0,
         attempt: 0,
         as_of_time: Timestamp::now(),

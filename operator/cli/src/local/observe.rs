@@ -1,7 +1,7 @@
 //! What is: the stored facts and the processes, in the words of the plan.
 
 use jiff::Timestamp;
-use searchop_api::{RankingModel, RetrainSchedule};
+use searchop_api::{RankingModel, RetrainSchedule, ScheduleAction};
 use searchop_contract::labels;
 use searchop_lifecycle::{Observed, ObservedJob, ObservedServing};
 
@@ -17,14 +17,14 @@ pub struct Sight<'a> {
 pub fn observe(sight: Sight<'_>, now: Timestamp) -> Observed {
     let metadata = &sight.model.metadata;
     let annotations = metadata.annotations.as_ref();
+    let annotation = |key| annotations.and_then(|all| all.get(key)).cloned();
     Observed {
         name: metadata.name.clone().unwrap_or_default(),
         generation: metadata.generation.unwrap_or(1),
         spec: sight.model.spec.clone(),
         status: sight.model.status.clone().unwrap_or_default(),
-        retrain_request: annotations
-            .and_then(|all| all.get(labels::RETRAIN_REQUESTED))
-            .cloned(),
+        retrain_request: annotation(labels::RETRAIN_REQUESTED),
+        refresh_request: annotation(labels::REFRESH_REQUESTED),
         job: sight.job,
         serving: sight.serving,
         next_retrain: next_retrain(sight.model, sight.schedules),
@@ -34,11 +34,12 @@ pub fn observe(sight: Sight<'_>, now: Timestamp) -> Observed {
     }
 }
 
-/// Earliest next tick of the schedules that point at the model.
+/// Earliest tick at which the schedules that point at the model ask for a retrain.
 fn next_retrain(model: &RankingModel, schedules: &[RetrainSchedule]) -> Option<Timestamp> {
     schedules
         .iter()
         .filter(|schedule| Some(&schedule.spec.model_ref.name) == model.metadata.name.as_ref())
+        .filter(|schedule| schedule.spec.action == ScheduleAction::Retrain)
         .filter_map(|schedule| Some(schedule.status.as_ref()?.next_schedule_time.as_ref()?.0))
         .min()
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use searchop_api::{
     GateRule, GateStatus, Goal, HistoryEntry, RankingModel, RankingModelStatus, RuleStatus,
-    Serving, Verdict, conditions,
+    Serving, TablesRefresh, Verdict, conditions,
 };
 
 use crate::{manifest::Ignored, terminal::Paint};
@@ -201,13 +201,16 @@ pub fn ignored(ignored: &[Ignored], paint: Paint) -> String {
     )
 }
 
-/// The columns of `kubectl get rankingmodels`, then conditions and history.
+/// The columns of `kubectl get rankingmodels`, then conditions, the newest refresh and history.
 pub fn status(model: &RankingModel, now: Timestamp) -> String {
     let none = RankingModelStatus::default();
     let status = model.status.as_ref().unwrap_or(&none);
     let mut sections = vec![overview(model, status, now)];
     if !status.conditions.is_empty() {
         sections.push(condition_table(&status.conditions, now));
+    }
+    if let Some(refresh) = &status.refresh {
+        sections.push(refresh_table(refresh, now));
     }
     if !status.history.is_empty() {
         sections.push(history_table(&status.history, now));
@@ -226,7 +229,15 @@ fn overview(model: &RankingModel, status: &RankingModelStatus, now: Timestamp) -
         |kind: &str| condition(kind).map_or(String::new(), |condition| condition.status.clone());
     let served = status.served.as_ref();
     let mut table = table(&[
-        "NAME", "READY", "SERVED", "METRIC", "DATA-AGE", "STALE", "NEXT", "MESSAGE",
+        "NAME",
+        "READY",
+        "SERVED",
+        "METRIC",
+        "DATA-AGE",
+        "TABLES-AGE",
+        "STALE",
+        "NEXT",
+        "MESSAGE",
     ]);
     table.add_row([
         model.metadata.name.clone().unwrap_or_default(),
@@ -236,6 +247,7 @@ fn overview(model: &RankingModel, status: &RankingModelStatus, now: Timestamp) -
         served.map_or(String::new(), |served| {
             age(served.trained_through_time.0, now)
         }),
+        served.map_or(String::new(), |served| age(served.tables_time.0, now)),
         state(conditions::STALE),
         status
             .next_retrain_time
@@ -257,6 +269,22 @@ fn condition_table(conditions: &[Condition], now: Timestamp) -> String {
             condition.message.clone(),
         ]);
     }
+    text(&mut table)
+}
+
+/// The newest refresh of the tables.
+fn refresh_table(refresh: &TablesRefresh, now: Timestamp) -> String {
+    let mut table = table(&["TABLES-OF", "TRIGGER", "OUTCOME", "AGE", "MESSAGE"]);
+    let since = refresh.completion_time.as_ref();
+    table.add_row([
+        format!("v{}", refresh.version),
+        refresh.trigger.as_str().to_owned(),
+        refresh
+            .outcome
+            .map_or(String::new(), |outcome| outcome.as_str().to_owned()),
+        age(since.unwrap_or(&refresh.start_time).0, now),
+        refresh.message.clone().unwrap_or_default(),
+    ]);
     text(&mut table)
 }
 

@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 use kube::ResourceExt;
 use searchop_api::{RankingModel, RetrainSchedule};
-use searchop_contract::labels;
 use searchop_lifecycle::{ObservedModel, ObservedSchedule};
 
 pub fn observe_schedule(
@@ -18,19 +17,7 @@ pub fn observe_schedule(
         generation: schedule.metadata.generation.unwrap_or(1),
         spec: schedule.spec.clone(),
         status: schedule.status.clone().unwrap_or_default(),
-        model: is_ours.then(|| observe_model(model)),
+        model: is_ours.then(|| ObservedModel::of(model, schedule.spec.action)),
         now,
-    }
-}
-
-fn observe_model(model: &RankingModel) -> ObservedModel {
-    let status = model.status.as_ref();
-    ObservedModel {
-        suspended: model.spec.suspend,
-        run_active: status
-            .and_then(|status| status.run.as_ref())
-            .is_some_and(|run| run.outcome.is_none()),
-        retrain_request: model.annotations().get(labels::RETRAIN_REQUESTED).cloned(),
-        last_handled_request: status.and_then(|status| status.last_handled_request.clone()),
     }
 }

@@ -4,9 +4,9 @@
 //! lock                 held while `up` runs; its process id
 //! model.json           the RankingModel with its status
 //! schedules/NAME.json  each RetrainSchedule with its status
-//! retrain-requested    a request that `up` has not read yet
+//! retrain-requested    a request that `up` has not read yet; refresh-requested likewise
 //! artifacts/           published versions: models/HEX, tables/HEX
-//! runs/v3/             job.json, report.json, ended.json, trainer.log
+//! runs/v3/, tables-3/  job.json, report.json, ended.json, trainer.log
 //! children/            one lock a child process, held for as long as it lives
 //! logs/                what rankers print
 //! volumes/CLAIM/       what pvc://CLAIM/… means here
@@ -19,7 +19,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use searchop_api::{RankingModel, RetrainSchedule};
+use searchop_api::{RankingModel, RetrainSchedule, ScheduleAction};
 use serde::{Serialize, de::DeserializeOwned};
 
 #[derive(Debug, thiserror::Error)]
@@ -112,8 +112,11 @@ impl StateDir {
         self.root.join("schedules")
     }
 
-    fn request_file(&self) -> PathBuf {
-        self.root.join("retrain-requested")
+    fn request_file(&self, action: ScheduleAction) -> PathBuf {
+        self.root.join(match action {
+            ScheduleAction::Retrain => "retrain-requested",
+            ScheduleAction::RefreshTables => "refresh-requested",
+        })
     }
 
     /// Makes the folder and takes its lock.
@@ -177,14 +180,14 @@ impl StateDir {
         Ok(())
     }
 
-    /// Leaves a retrain request for the running `up`; a later one replaces it.
-    pub fn request_retrain(&self, token: &str) -> Result<(), StateError> {
-        write_atomic(&self.request_file(), token.as_bytes())
+    /// Leaves a request for the running `up`; a later one of the same action replaces it.
+    pub fn request(&self, action: ScheduleAction, token: &str) -> Result<(), StateError> {
+        write_atomic(&self.request_file(action), token.as_bytes())
     }
 
     /// The request that was left, if any.
-    pub fn requested_retrain(&self) -> Result<Option<String>, StateError> {
-        let path = self.request_file();
+    pub fn requested(&self, action: ScheduleAction) -> Result<Option<String>, StateError> {
+        let path = self.request_file(action);
         match fs::read_to_string(&path) {
             Ok(token) => Ok(Some(token)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -193,8 +196,8 @@ impl StateDir {
     }
 
     /// Called once the request is stored in the model.
-    pub fn clear_request(&self) -> Result<(), StateError> {
-        let path = self.request_file();
+    pub fn clear_request(&self, action: ScheduleAction) -> Result<(), StateError> {
+        let path = self.request_file(action);
         fs::remove_file(&path).map_err(io_error("remove", &path))
     }
 
@@ -343,18 +346,23 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::at(dir.path()).unwrap();
         let _lock = state.lock().unwrap();
-        assert_eq!(state.requested_retrain().unwrap(), None);
+        let (retrain, refresh) = (ScheduleAction::Retrain, ScheduleAction::RefreshTables);
+        assert_eq!(state.requested(retrain).unwrap(), None);
+        for token in [
+            "Manual/a/2026-01-01T00:00:00Z",
+            "Manual/a/2026-01-02T00:00:00Z",
+        ] {
+            state.request(retrain, token).unwrap();
+        }
         state
-            .request_retrain("Manual/a/2026-01-01T00:00:00Z")
-            .unwrap();
-        state
-            .request_retrain("Manual/a/2026-01-02T00:00:00Z")
+            .request(refresh, "Manual/a/2026-01-03T00:00:00Z")
             .unwrap();
         assert_eq!(
-            state.requested_retrain().unwrap().as_deref(),
+            state.requested(retrain).unwrap().as_deref(),
             Some("Manual/a/2026-01-02T00:00:00Z")
         );
-        state.clear_request().unwrap();
-        assert_eq!(state.requested_retrain().unwrap(), None);
+        state.clear_request(retrain).unwrap();
+        assert_eq!(state.requested(retrain).unwrap(), None);
+        assert!(state.requested(refresh).unwrap().is_some());
     }
 }

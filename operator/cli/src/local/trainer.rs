@@ -8,9 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use searchop_api::Run;
 use searchop_contract::{ExitCode, FailureReason, TrainingJob, TrainingReport, names};
-use searchop_lifecycle::{JobRequest, ObservedJob};
+use searchop_lifecycle::{JobKey, ObservedJob};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -32,48 +31,36 @@ pub enum TrainerError {
     },
 }
 
-/// One job of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RunKey {
-    pub version: i32,
-    /// 0 trains; n > 0 only measures again.
-    pub evaluation: i32,
-    /// Start-overs since a report was lost.
-    pub attempt: i32,
+/// Folder of a job: `v3`, `tables-3`, and like the names of Jobs `v3-e1`, `v3-a1`, `v3-e1-a1`.
+fn folder(key: JobKey) -> String {
+    let name = key.name("");
+    name.trim_start_matches("-train")
+        .trim_start_matches('-')
+        .to_owned()
 }
 
-impl RunKey {
-    pub fn of_run(run: &Run) -> Self {
-        Self {
-            version: run.version,
-            evaluation: run.evaluation,
-            attempt: run.attempt,
+/// Which version or refresh a folder is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    Version(i32),
+    Refresh(i32),
+}
+
+impl Of {
+    fn job(key: JobKey) -> Self {
+        match key.refresh {
+            0 => Self::Version(key.version),
+            number => Self::Refresh(number),
         }
     }
 
-    pub fn of_request(request: &JobRequest) -> Self {
-        Self {
-            version: request.version,
-            evaluation: request.evaluation,
-            attempt: request.attempt,
+    /// `None` for a folder that is not ours.
+    fn folder(name: &str) -> Option<Self> {
+        let number = |text: &str| text.split('-').next()?.parse().ok();
+        match name.strip_prefix("tables-") {
+            Some(rest) => number(rest).map(Self::Refresh),
+            None => number(name.strip_prefix('v')?).map(Self::Version),
         }
-    }
-
-    /// `v3`, and like the names of Jobs `v3-e1`, `v3-a1`, `v3-e1-a1`.
-    fn folder(self) -> String {
-        let part = |letter: &str, number: i32| {
-            if number > 0 {
-                format!("-{letter}{number}")
-            } else {
-                String::new()
-            }
-        };
-        format!(
-            "v{}{}{}",
-            self.version,
-            part("e", self.evaluation),
-            part("a", self.attempt)
-        )
     }
 }
 
@@ -111,7 +98,7 @@ pub struct Trainer {
 
 #[derive(Debug)]
 struct Current {
-    key: RunKey,
+    key: JobKey,
     limits: Limits,
     started: Instant,
     process: Option<Process>,
@@ -132,14 +119,14 @@ impl Trainer {
     }
 
     /// Folder of a job.
-    fn run_dir(&self, key: RunKey) -> PathBuf {
-        self.state.runs().join(key.folder())
+    fn run_dir(&self, key: JobKey) -> PathBuf {
+        self.state.runs().join(folder(key))
     }
 
     /// Makes sure that the job runs or has run; true where it was started just now.
     pub fn start(
         &mut self,
-        key: RunKey,
+        key: JobKey,
         job: &TrainingJob,
         limits: Limits,
     ) -> Result<bool, TrainerError> {
@@ -175,7 +162,7 @@ impl Trainer {
         Ok(true)
     }
 
-    fn spawn(&self, dir: &Path, key: RunKey, limits: Limits) -> Result<Process, TrainerError> {
+    fn spawn(&self, dir: &Path, key: JobKey, limits: Limits) -> Result<Process, TrainerError> {
         let log_file = self.log_file(key);
         let failed = |source| TrainerError::Io {
             action: "open",
@@ -207,12 +194,12 @@ impl Trainer {
         let lock = self
             .state
             .children()
-            .join(format!("trainer-{}", key.folder()));
+            .join(format!("trainer-{}", folder(key)));
         Ok(Process::spawn(command, lock, None)?)
     }
 
     /// What the trainer prints; on a terminal its progress is there instead.
-    pub fn log_file(&self, key: RunKey) -> PathBuf {
+    pub fn log_file(&self, key: JobKey) -> PathBuf {
         self.run_dir(key).join("trainer.log")
     }
 
@@ -284,7 +271,7 @@ impl Trainer {
     }
 
     /// What the plan may know of a run's job.
-    pub fn observe(&self, key: RunKey) -> Result<Option<ObservedJob>, StateError> {
+    pub fn observe(&self, key: JobKey) -> Result<Option<ObservedJob>, StateError> {
         if let Some(current) = self.current.as_ref().filter(|current| current.key == key) {
             let waiting = current.process.is_none().then(|| {
                 let (next, of) = (current.interrupted + 1, current.limits.retries + 1);
@@ -304,29 +291,19 @@ impl Trainer {
 
     /// Makes sure that nothing works for this version, and forgets how far it came.
     pub fn cancel(&mut self, version: i32) -> Result<(), TrainerError> {
-        if self
-            .current
-            .as_ref()
-            .is_some_and(|current| current.key.version == version)
-        {
-            self.current = None;
-        }
-        self.remove_runs(|found| found == version)
+        self.forget(|of| of == Of::Version(version))
     }
 
-    /// Forgets the runs of all other versions.
-    pub fn retain(&mut self, versions: &[i32]) -> Result<(), TrainerError> {
-        if self
-            .current
-            .as_ref()
-            .is_some_and(|current| !versions.contains(&current.key.version))
-        {
-            self.current = None;
-        }
-        self.remove_runs(|found| !versions.contains(&found))
+    /// Forgets the runs of all other versions, and all other refreshes.
+    pub fn retain(&mut self, versions: &[i32], refreshes: &[i32]) -> Result<(), TrainerError> {
+        self.forget(|of| match of {
+            Of::Version(version) => !versions.contains(&version),
+            Of::Refresh(number) => !refreshes.contains(&number),
+        })
     }
 
-    fn remove_runs(&self, gone: impl Fn(i32) -> bool) -> Result<(), TrainerError> {
+    fn forget(&mut self, gone: impl Fn(Of) -> bool) -> Result<(), TrainerError> {
+        self.current.take_if(|current| gone(Of::job(current.key)));
         let runs = self.state.runs();
         let failed = |action, path: &Path| {
             let path = path.to_owned();
@@ -338,14 +315,8 @@ impl Trainer {
         };
         for entry in fs::read_dir(&runs).map_err(failed("read", &runs))? {
             let path = entry.map_err(failed("read", &runs))?.path();
-            let name = path
-                .file_name()
-                .and_then(|name| name.to_str())
-                .unwrap_or_default();
-            let version = name
-                .strip_prefix('v')
-                .and_then(|rest| rest.split('-').next()?.parse().ok());
-            if version.is_some_and(&gone) {
+            let name = path.file_name().and_then(|name| name.to_str());
+            if name.and_then(Of::folder).is_some_and(&gone) {
                 fs::remove_dir_all(&path).map_err(failed("remove", &path))?;
             }
         }

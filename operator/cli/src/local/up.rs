@@ -4,9 +4,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use kube::ResourceExt;
-use searchop_api::{RankingModel, RankingModelStatus, RetrainSchedule};
-use searchop_contract::labels;
-use searchop_lifecycle::{Action, JobRequest, ObservedJob, plan, plan_schedule};
+use searchop_api::{RankingModel, RankingModelStatus, RetrainSchedule, ScheduleAction};
+use searchop_lifecycle::{Action, JobKey, JobRequest, ObservedJob, plan, plan_schedule};
 use tokio::{select, time::sleep};
 
 use super::{
@@ -24,7 +23,7 @@ use super::{
     signals::{Signals, Stop},
     socket::FrontDoor,
     state::{Lock, StateDir},
-    trainer::{Limits, RunKey, Trainer},
+    trainer::{Limits, Trainer},
     watch::Watch,
 };
 use crate::{
@@ -124,7 +123,7 @@ impl Local {
         if self.watch.changed() {
             self.apply_edit()?;
         }
-        self.take_request()?;
+        self.take_requests()?;
         self.trainer.poll()?;
         for news in self.rankers.poll()? {
             self.log.warn("RankerEnded", &news);
@@ -207,19 +206,21 @@ impl Local {
     }
 
     /// Moves what `searchop local retrain` left into the model, as the API server would hold it.
-    fn take_request(&mut self) -> Result<(), LocalError> {
-        if let Some(token) = self.state.requested_retrain()? {
-            self.request_retrain(&token)?;
-            self.state.clear_request()?;
+    fn take_requests(&mut self) -> Result<(), LocalError> {
+        for action in [ScheduleAction::Retrain, ScheduleAction::RefreshTables] {
+            if let Some(token) = self.state.requested(action)? {
+                self.request(action, &token)?;
+                self.state.clear_request(action)?;
+            }
         }
         Ok(())
     }
 
-    fn request_retrain(&mut self, token: &str) -> Result<(), LocalError> {
+    fn request(&mut self, action: ScheduleAction, token: &str) -> Result<(), LocalError> {
         let mut model = self.model.clone();
         model
             .annotations_mut()
-            .insert(labels::RETRAIN_REQUESTED.to_owned(), token.to_owned());
+            .insert(action.annotation().to_owned(), token.to_owned());
         self.store(model)
     }
 
@@ -229,7 +230,7 @@ impl Local {
             let observed = observe_schedule(&self.schedules[index], &self.model, now);
             let plan = plan_schedule(&observed);
             if let Some(token) = &plan.request {
-                self.request_retrain(token)?;
+                self.request(self.schedules[index].spec.action, token)?;
             }
             if plan.status != observed.status {
                 let mut schedule = self.schedules[index].clone();
@@ -276,9 +277,9 @@ impl Local {
     }
 
     fn observe_job(&self) -> Result<Option<ObservedJob>, LocalError> {
-        match self.status().and_then(|status| status.run.as_ref()) {
+        match self.status().and_then(JobKey::awaited) {
             None => Ok(None),
-            Some(run) => Ok(self.trainer.observe(RunKey::of_run(run))?),
+            Some(key) => Ok(self.trainer.observe(key)?),
         }
     }
 
@@ -310,13 +311,16 @@ impl Local {
                     environment,
                 });
             }
-            Action::RetainJobs { versions } => self.trainer.retain(&versions)?,
+            Action::RetainJobs {
+                versions,
+                refreshes,
+            } => self.trainer.retain(&versions, &refreshes)?,
         }
         Ok(())
     }
 
     fn start_run(&mut self, request: &JobRequest) -> Result<(), LocalError> {
-        let key = RunKey::of_request(request);
+        let key = JobKey::of(request);
         let training = &self.model.spec.training;
         let limits = Limits {
             cpu_millis: programs::cpu_millis(&training.resources),
@@ -331,14 +335,16 @@ impl Local {
                 limits.cpu_millis as f64 / 1000.0,
                 self.trainer.log_file(key),
             );
-            self.log.info(
-                "Training",
-                &format!(
-                    "v{} on {cores} cores, log in {}",
-                    key.version,
-                    log.display()
-                ),
+            let (event, what) = match key.refresh {
+                0 => ("Training", ""),
+                _ => ("Refreshing", "the tables of "),
+            };
+            let version = key.version;
+            let message = format!(
+                "{what}v{version} on {cores} cores, log in {}",
+                log.display()
             );
+            self.log.info(event, &message);
         }
         Ok(())
     }

@@ -10,7 +10,9 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use searchop_api::{Outcome, RankingModel, Run, Trigger};
+use searchop_api::{
+    Outcome, RankingModel, RankingModelStatus, RefreshOutcome, Run, ScheduleAction, Trigger,
+};
 use searchop_lifecycle::RetrainRequest;
 
 use super::{LocalError, render, state::StateDir};
@@ -47,7 +49,7 @@ pub fn status(args: &args::Status, log: Log) -> Result<Exit, LocalError> {
     Ok(Exit::Done)
 }
 
-/// Asks for a retrain, and waits for what comes of it where asked to.
+/// Asks for a retrain or a refresh, and waits for what comes of it where asked to.
 pub fn retrain(args: &args::Retrain, log: Log) -> Result<Exit, LocalError> {
     let state = StateDir::at(&args.folder.dir)?;
     let model = stored(&state)?;
@@ -60,34 +62,37 @@ pub fn retrain(args: &args::Retrain, log: Log) -> Result<Exit, LocalError> {
         trigger: Trigger::Manual,
         requester,
         replace: false,
+        if_data_changed: false,
         time: Timestamp::now(),
     };
     let token = request.to_string();
-    state.request_retrain(&token)?;
+    let (action, what) = match args.refresh_tables {
+        false => (ScheduleAction::Retrain, "a retrain"),
+        true => (ScheduleAction::RefreshTables, "a refresh of the tables"),
+    };
+    state.request(action, &token)?;
     let name = model.metadata.name.as_deref().unwrap_or_default();
-    log.info("Requested", &format!("a retrain of {name:?}"));
-    if args.wait {
-        await_outcome(&state, request.time, args.timeout, log)
-    } else {
-        Ok(Exit::Done)
+    log.info("Requested", &format!("{what} of {name:?}"));
+    if !args.wait {
+        return Ok(Exit::Done);
     }
+    let asked = request.time;
+    let end = |status: &RankingModelStatus| match action {
+        ScheduleAction::Retrain => end_of_run(status, asked, log),
+        ScheduleAction::RefreshTables => end_of_refresh(status, asked, log),
+    };
+    await_end(&state, args.timeout, end)
 }
 
-fn await_outcome(
+fn await_end(
     state: &StateDir,
-    asked: Timestamp,
     timeout: Duration,
-    log: Log,
+    end: impl Fn(&RankingModelStatus) -> Option<Exit>,
 ) -> Result<Exit, LocalError> {
     let begin = Instant::now();
     while begin.elapsed() < timeout {
-        let status = stored(state)?.status.unwrap_or_default();
-        // A later request may have taken the place of ours; its run does what we asked for.
-        let ours = status
-            .run
-            .filter(|run| requested(run).is_some_and(|time| time >= asked));
-        if let Some((run, outcome)) = ours.and_then(|run| Some((run.clone(), run.outcome?))) {
-            return Ok(say_outcome(&run, outcome, log));
+        if let Some(exit) = end(&stored(state)?.status.unwrap_or_default()) {
+            return Ok(exit);
         }
         if state.running()?.is_none() {
             return Err(LocalError::EndedMeanwhile);
@@ -97,10 +102,34 @@ fn await_outcome(
     Err(LocalError::TimedOut(timeout.as_secs()))
 }
 
-/// When the retrain behind a run was asked for.
-fn requested(run: &Run) -> Option<Timestamp> {
-    let request: RetrainRequest = run.request_token.as_deref()?.parse().ok()?;
-    Some(request.time)
+/// A later request may have taken the place of ours; what came of it is what we asked for.
+fn is_ours(token: Option<&str>, asked: Timestamp) -> bool {
+    let request = token.and_then(|token| token.parse::<RetrainRequest>().ok());
+    request.is_some_and(|request| request.time >= asked)
+}
+
+fn end_of_run(status: &RankingModelStatus, asked: Timestamp, log: Log) -> Option<Exit> {
+    let run = status.run.as_ref()?;
+    let ours = is_ours(run.request_token.as_deref(), asked);
+    Some(say_outcome(run, run.outcome.filter(|_| ours)?, log))
+}
+
+fn end_of_refresh(status: &RankingModelStatus, asked: Timestamp, log: Log) -> Option<Exit> {
+    let refresh = status.refresh.as_ref()?;
+    let outcome = refresh
+        .outcome
+        .filter(|_| is_ours(Some(&refresh.request_token), asked))?;
+    let message = refresh.message.as_deref().unwrap_or("no more is known");
+    Some(match outcome {
+        RefreshOutcome::Refreshed | RefreshOutcome::Unchanged => {
+            log.info(outcome.as_str(), message);
+            Exit::Done
+        }
+        RefreshOutcome::Failed | RefreshOutcome::Superseded => {
+            log.warn(outcome.as_str(), message);
+            Exit::Failed
+        }
+    })
 }
 
 fn say_outcome(run: &Run, outcome: Outcome, log: Log) -> Exit {

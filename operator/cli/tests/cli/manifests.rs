@@ -23,7 +23,7 @@ fn the_samples_are_valid() {
     assert_eq!(output.status.code(), Some(0));
     let checks = String::from_utf8(output.stdout).unwrap();
     assert!(
-        checks.contains("PASS     RankingModel \"products\" with 1 schedules"),
+        checks.contains("PASS     RankingModel \"products\" with 2 schedules"),
         "{checks}"
     );
 }

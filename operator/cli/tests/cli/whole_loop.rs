@@ -44,6 +44,7 @@ fn trains_serves_changes_rejects_restarts_and_leaves_nothing() {
     invalid_edit(&shop);
     same_again(&shop);
     rejected_edit(&shop);
+    refreshed_tables(&shop);
     at_rest(&shop);
     ranker_dies(&shop);
     restart_serves_without_training(&mut shop);
@@ -84,7 +85,15 @@ fn first_version(shop: &Shop) {
     assert_eq!(
         header,
         [
-            "NAME", "READY", "SERVED", "METRIC", "DATA-AGE", "STALE", "NEXT", "MESSAGE"
+            "NAME",
+            "READY",
+            "SERVED",
+            "METRIC",
+            "DATA-AGE",
+            "TABLES-AGE",
+            "STALE",
+            "NEXT",
+            "MESSAGE"
         ]
     );
     let row = table.lines().nth(1).unwrap();
@@ -156,6 +165,28 @@ fn rejected_edit(shop: &Shop) {
     shop.until("Ready=True", || {
         (shop.condition("Ready")["status"] == "True").then_some(())
     });
+}
+
+/// The served model's tables, from data that are still those of this morning.
+fn refreshed_tables(shop: &Shop) {
+    let before = shop.model();
+    let refresh = shop.verb(&["retrain", "--refresh-tables", "--wait", "--timeout", "60s"]);
+    let words = text(&refresh.stderr);
+    assert_eq!(refresh.status.code(), Some(0), "{words}\n{}", shop.log());
+    let after = shop.model();
+    let status = &after["status"];
+    assert_eq!(status["refresh"]["version"], 2, "{status}");
+    let outcome = status["refresh"]["outcome"].as_str().unwrap();
+    // Around midnight a day may have been added.
+    assert!(["Unchanged", "Refreshed"].contains(&outcome), "{status}");
+    assert_eq!(
+        status["served"]["digest"],
+        before["status"]["served"]["digest"]
+    );
+    assert_eq!(
+        status["run"], before["status"]["run"],
+        "nothing was trained"
+    );
 }
 
 /// Nothing to do means nothing written.

@@ -1,5 +1,6 @@
 //! Named situations, each a snapshot of what the plan says about it.
 
+mod refresh;
 mod size;
 mod walks;
 mod world;
@@ -34,6 +35,19 @@ fn render(plan: &Plan) -> String {
             run.outcome,
             run.reason,
             run.message
+        ));
+    }
+    if let Some(refresh) = &status.refresh {
+        lines.push(format!(
+            "refresh: {} of v{} {} attempt {} tables {} {:?} {:?} {:?}",
+            refresh.number,
+            refresh.version,
+            refresh.trigger.as_str(),
+            refresh.attempt,
+            refresh.tables_digest.is_some(),
+            refresh.outcome,
+            refresh.reason,
+            refresh.message
         ));
     }
     if let Some(gate) = &status.gate {
@@ -199,6 +213,25 @@ fn the_same_bytes_are_unchanged() {
     insta::assert_snapshot!("unchanged", render(&world.pass()));
     world.settle_facts();
     assert!(world.is_true("Ready"));
+}
+
+#[test]
+fn data_that_have_not_changed_are_not_trained_on_again_where_nobody_asked_for_that() {
+    let mut world = serving();
+    world.ask("Schedule/weekly!ifchanged", "2026-11-24T10:00:00Z");
+    world.settle_facts();
+    world.end_job(End::DataUnchanged);
+    insta::assert_snapshot!("data_unchanged", render(&world.pass()));
+    world.settle_facts();
+    assert_eq!(world.last_outcome(), Some(Outcome::Unchanged));
+    assert!(world.is_true("Ready"));
+    // A change of the spec trains whatever the request says.
+    world.edit(with_leaves(15));
+    world.ask("Schedule/weekly!ifchanged", "2026-11-24T11:00:00Z");
+    world.settle_facts();
+    let plan = world.pass();
+    let asks = |action: &Action| matches!(action, Action::StartRun(job) if !job.if_data_changed);
+    assert!(plan.actions.iter().any(asks), "{:?}", plan.actions);
 }
 
 #[test]

@@ -135,7 +135,7 @@ fn why_a_tick_asks_for_nothing() {
         ),
         (
             Some(ObservedModel {
-                run_active: true,
+                active: true,
                 ..model.clone()
             }),
             ConcurrencyPolicy::Forbid,
@@ -143,7 +143,7 @@ fn why_a_tick_asks_for_nothing() {
         ),
         (
             Some(ObservedModel {
-                run_active: true,
+                active: true,
                 ..model.clone()
             }),
             ConcurrencyPolicy::Replace,
@@ -175,17 +175,17 @@ fn a_request_that_was_written_before_a_crash_counts_as_made() {
     let token = "Schedule/hourly/2026-11-24T10:00:00Z".to_owned();
     for model in [
         ObservedModel {
-            retrain_request: Some(token.clone()),
+            request: Some(token.clone()),
             ..Default::default()
         },
         ObservedModel {
-            retrain_request: Some(token.clone()),
-            run_active: true,
+            request: Some(token.clone()),
+            active: true,
             ..Default::default()
         },
         ObservedModel {
-            last_handled_request: Some(token.clone()),
-            run_active: true,
+            last_handled: Some(token.clone()),
+            active: true,
             ..Default::default()
         },
     ] {
@@ -343,7 +343,7 @@ proptest! {
         for (seconds, back, active) in steps {
             let shift = SignedDuration::from_secs(if back { -seconds / 2 } else { seconds });
             now = now.checked_add(shift).unwrap();
-            seen.model = Some(ObservedModel { run_active: active, ..Default::default() });
+            seen.model = Some(ObservedModel { active, ..Default::default() });
             let plan = pass(&mut seen, &now.to_string());
             if let Some(request) = plan.request {
                 prop_assert!(asked.last().is_none_or(|last| *last < request), "{request} after {asked:?}");
@@ -353,4 +353,56 @@ proptest! {
             prop_assert!(plan.wake_at.is_some_and(|wake| wake > now));
         }
     }
+}
+
+#[test]
+fn a_refresh_and_a_retrain_do_not_skip_each_other() {
+    let model = |action: ScheduleAction, status: serde_json::Value| {
+        let model: RankingModel = from_value(json!({
+            "apiVersion": "searchop.io/v1alpha1", "kind": "RankingModel",
+            "metadata": {"name": "products", "annotations": {
+                "searchop.io/retrain-requested": "Manual/ada/2026-11-24T09:00:00Z",
+                "searchop.io/refresh-requested": "Manual/bob/2026-11-24T09:00:00Z"
+            }},
+            "spec": {"data": {"synthetic": {}}, "artifacts": {"uri": "pvc://models/products"}},
+            "status": status
+        }))
+        .unwrap();
+        ObservedModel::of(&model, action)
+    };
+    let run = json!({
+        "version": 2, "trainHash": "h1:1", "trigger": "Manual",
+        "asOfTime": "2026-11-24T09:00:00Z", "startTime": "2026-11-24T09:00:00Z"
+    });
+    let refresh = json!({
+        "number": 1, "version": 1, "digest": "sha256:1", "trigger": "Manual",
+        "requestToken": "Manual/bob/2026-11-24T08:00:00Z",
+        "asOfTime": "2026-11-24T09:00:00Z", "startTime": "2026-11-24T09:00:00Z"
+    });
+    for (status, retrain, tables) in [
+        (json!({"run": run}), true, false),
+        (json!({"refresh": refresh}), false, true),
+    ] {
+        assert_eq!(
+            model(ScheduleAction::Retrain, status.clone()).active,
+            retrain
+        );
+        assert_eq!(model(ScheduleAction::RefreshTables, status).active, tables);
+    }
+    let seen = model(ScheduleAction::RefreshTables, json!({"refresh": refresh}));
+    assert!(seen.request.unwrap().starts_with("Manual/bob"));
+    assert_eq!(
+        seen.last_handled.as_deref(),
+        Some("Manual/bob/2026-11-24T08:00:00Z")
+    );
+}
+
+#[test]
+fn a_request_says_whether_unchanged_data_are_trained_on() {
+    let mut seen = hourly("2026-11-24T10:30:00Z");
+    seen.spec.skip_if_data_unchanged = true;
+    pass(&mut seen, "2026-11-24T10:30:00Z");
+    let plan = pass(&mut seen, "2026-11-24T11:00:00Z");
+    let asked = plan.request.unwrap();
+    assert_eq!(asked, "Schedule/hourly!ifchanged/2026-11-24T11:00:00Z");
 }

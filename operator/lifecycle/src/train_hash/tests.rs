@@ -50,6 +50,8 @@ fn table() -> Vec<(&'static str, Value, Effect)> {
         ("/training/labels/maturityHours", json!(24), Trains),
         ("/features/candidateList", json!(true), Trains),
         ("/training/counterDropout", json!("0.5"), Trains),
+        ("/training/counterLagDays", json!(1), Trains),
+        ("/data/sources/events/lagDays", json!(1), Trains),
         (
             "/training/resources/limits/memory",
             json!("3Gi"),
@@ -120,6 +122,7 @@ fn table() -> Vec<(&'static str, Value, Effect)> {
             RetriesAFailure,
         ),
         ("/freshness/maxAgeSeconds", json!(7200), Nothing),
+        ("/freshness/tablesMaxAgeSeconds", json!(7200), Nothing),
         ("/suspend", json!(true), Nothing),
     ]
 }
@@ -137,8 +140,10 @@ fn base(pointer: &str) -> Value {
     if !synthetic {
         spec["data"]["sources"]["judgments"] =
             json!({"uri": "s3://shop/judgments.csv", "format": "Quepid"});
+        spec["data"]["sources"]["events"]["lagDays"] = json!(2);
     }
     spec["serving"]["resources"] = amounts;
+    spec["freshness"]["tablesMaxAgeSeconds"] = json!(86_400);
     spec
 }
 

@@ -11,6 +11,7 @@ mod children;
 mod crash;
 mod gate;
 mod lease;
+mod refresh;
 mod refusals;
 mod rest;
 mod schedule;

@@ -77,7 +77,16 @@ async fn kubectl_explains_every_field_and_shows_the_columns() {
     assert_eq!(
         header,
         [
-            "NAME", "READY", "SERVED", "METRIC", "DATA-AGE", "STALE", "NEXT", "MESSAGE", "AGE"
+            "NAME",
+            "READY",
+            "SERVED",
+            "METRIC",
+            "DATA-AGE",
+            "TABLES-AGE",
+            "STALE",
+            "NEXT",
+            "MESSAGE",
+            "AGE"
         ]
     );
     let stored = kubectl_ok(&[

@@ -137,7 +137,7 @@ fn status_has_the_columns_of_kubectl_get() {
     let served = json!({
         "name": "v7", "version": 7, "digest": digest, "tablesDigest": digest, "trainHash": "h1:a",
         "headlineMetric": "NDCG@10 0.741", "trainedThroughTime": "2026-03-07T00:00:00Z",
-        "tablesTime": "2026-03-07T00:00:00Z", "promotedTime": "2026-03-07T02:00:00Z",
+        "tablesTime": "2026-03-08T00:00:00Z", "promotedTime": "2026-03-07T02:00:00Z",
     });
     let model: RankingModel = serde_json::from_value(json!({
         "apiVersion": "searchop.io/v1alpha1", "kind": "RankingModel", "metadata": {"name": "products"},
@@ -149,6 +149,13 @@ fn status_has_the_columns_of_kubectl_get() {
             ],
             "served": served,
             "nextRetrainTime": "2026-03-15T02:00:00Z",
+            "refresh": {
+                "number": 3, "version": 7, "digest": digest, "trigger": "Schedule",
+                "requestToken": "Schedule/daily/2026-03-08T02:00:00Z", "outcome": "Refreshed",
+                "asOfTime": "2026-03-08T02:00:00Z", "startTime": "2026-03-08T02:00:00Z",
+                "message": "v7 has tables with data up to 2026-03-08T00:00:00Z",
+                "completionTime": "2026-03-08T02:00:40Z",
+            },
             "history": [
                 {"version": 8, "trigger": "Manual", "outcome": "Unchanged", "completionTime": "2026-03-08T11:00:00Z"},
                 {"version": 7, "trigger": "SpecChange", "outcome": "Promoted", "reason": "GatePassed",

@@ -5,8 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 
-const RUN: RunKey = RunKey {
+const RUN: JobKey = JobKey {
     version: 3,
+    refresh: 0,
     evaluation: 0,
     attempt: 0,
 };
@@ -229,8 +230,9 @@ fn an_ended_job_is_not_done_again_by_whoever_comes_next() {
     ));
     // A start-over and a measurement are jobs of their own.
     for key in [
-        RunKey { attempt: 1, ..RUN },
-        RunKey {
+        JobKey { attempt: 1, ..RUN },
+        JobKey { refresh: 3, ..RUN },
+        JobKey {
             evaluation: 1,
             ..RUN
         },
@@ -255,17 +257,25 @@ fn cancelling_ends_the_process_and_forgets_the_run() {
 fn only_retained_versions_stay() {
     let bench = Bench::new("");
     let runs = bench.trainer.state.runs();
-    for name in ["v1", "v2-e1", "v3", "v3-e1-a1", "notes"] {
+    for name in [
+        "v1",
+        "v2-e1",
+        "v3",
+        "v3-e1-a1",
+        "tables-3",
+        "tables-4-a1",
+        "notes",
+    ] {
         fs::create_dir_all(runs.join(name)).unwrap();
     }
     let mut trainer = bench.trainer;
-    trainer.retain(&[3]).unwrap();
+    trainer.retain(&[3], &[4]).unwrap();
     let mut left: Vec<_> = fs::read_dir(&runs)
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
         .collect();
     left.sort();
-    assert_eq!(left, ["notes", "v3", "v3-e1-a1"]);
+    assert_eq!(left, ["notes", "tables-4-a1", "v3", "v3-e1-a1"]);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The largest status fits into 16 KiB.
 
 use searchop_api::{
-    Candidate, Figure, GateRule, GateStatus, Goal, HistoryEntry, Outcome, Run, ServedVersion,
-    Trigger, Verdict, figures::decimal,
+    Candidate, Figure, GateRule, GateStatus, Goal, HistoryEntry, Outcome, RefreshOutcome, Run,
+    ServedVersion, TablesRefresh, Trigger, Verdict, figures::decimal,
 };
 use searchop_contract::{Evidence, ListSlice, Metric, Reference};
 
@@ -122,6 +122,23 @@ fn the_largest_status_fits() {
                 ..crate::testing::history_entry(version - n, Outcome::Promoted)
             })
             .collect();
+        status.ignored_refresh = Some("x".repeat(64));
+        status.refresh = Some(TablesRefresh {
+            number: version,
+            version,
+            digest: candidate.digest.clone(),
+            trigger: Trigger::Schedule,
+            request_token: format!("Schedule/{:x<40}/2026-11-24T09:30:00Z", ""),
+            as_of_time: time("2026-11-24T00:00:00Z"),
+            start_time: time("2026-11-24T00:00:00Z"),
+            attempt: 2,
+            tables_digest: Some(candidate.tables_digest.clone()),
+            tables_time: Some(time("2026-11-24T00:00:00Z")),
+            outcome: Some(RefreshOutcome::Failed),
+            reason: Some("StorageUnavailable".into()),
+            message: Some("ä".repeat(160)),
+            completion_time: Some(time("2026-11-24T00:00:00Z")),
+        });
         status.run = Some(Run {
             version,
             train_hash: crate::train_hash(&with_leaves(15)),

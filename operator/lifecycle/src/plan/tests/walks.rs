@@ -26,6 +26,7 @@ enum Event {
     Memory(&'static str),
     Suspend(bool),
     Ask(&'static str),
+    AskRefresh(&'static str),
     RemoveRequest,
     Wait(i64),
 }
@@ -62,6 +63,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => prop_oneof![
             Just("Manual/ada"), Just("Schedule/nightly"), Just("Schedule/nightly!replace"), Just("nonsense")
         ].prop_map(Event::Ask),
+        2 => prop_oneof![Just("Schedule/daily"), Just("nonsense")].prop_map(Event::AskRefresh),
         1 => Just(Event::RemoveRequest),
         1 => prop_oneof![Just(1_i64), Just(3600), Just(1_300_000)].prop_map(Event::Wait),
     ]
@@ -126,6 +128,10 @@ fn happen(world: &mut World, event: Event) {
             let now = world.seen.now;
             world.ask(who, &now.to_string());
         }
+        Event::AskRefresh(who) => {
+            let now = world.seen.now;
+            world.ask_refresh(who, &now.to_string());
+        }
         Event::RemoveRequest => world.seen.retrain_request = None,
         Event::Wait(seconds) => world.seen.now += SignedDuration::from_secs(seconds),
     }
@@ -147,6 +153,7 @@ proptest! {
             world.run_to_its_end(End::Report { name: "last", gain: 0.2 });
         }
         prop_assert!(world.last_outcome().is_some());
+        prop_assert!(!crate::is_under_way(&world.seen.status));
         prop_assert!(world.is_true("Ready") != world.is_true("Stalled"));
         prop_assert!(!world.is_true("Reconciling"));
         prop_assert!(world.active_jobs().is_empty());

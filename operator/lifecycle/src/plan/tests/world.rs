@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use searchop_api::{Outcome, RankingModelSpec, conditions};
+use searchop_api::{GateStatus, Outcome, RankingModelSpec, Verdict, conditions};
 use searchop_contract::FailureReason;
 
 use super::super::*;
 use crate::{
-    job_name, run_job_name,
+    JobKey, is_under_way, job_name,
     testing::{fresh, report},
 };
 
@@ -21,6 +21,8 @@ pub enum End {
     },
     /// A report on a good model in which the figures against this reference are missing.
     ReportWithout(&'static str),
+    /// The data are those of the served version.
+    DataUnchanged,
     LoseReport,
     Fail(FailureReason, &'static str),
 }
@@ -77,14 +79,14 @@ impl World {
 
     fn observe(&mut self) {
         let status = &self.seen.status;
-        let name = status.run.as_ref().map(|run| run_job_name("products", run));
+        let name = JobKey::awaited(status).map(|key| key.name("products"));
         let own = name.and_then(|name| self.jobs.get(&name)).map(|(_, end)| {
             end.clone().unwrap_or(ObservedJob::Active {
                 waiting: self.waiting.clone(),
             })
         });
         let at_work = self.at_work().into_iter().next();
-        let blocked = at_work.filter(|_| run::live(status).is_some());
+        let blocked = at_work.filter(|_| is_under_way(status));
         self.seen.job = own.or(blocked.map(|by| ObservedJob::Blocked { by: by.to_owned() }));
     }
 
@@ -121,16 +123,22 @@ impl World {
                 self.seen.serving.settled,
                 "served was replaced before the pods had settled"
             );
-            let gate = after.gate.as_ref().expect("promoted without a gate");
-            assert!(
-                gate.verdict <= searchop_api::Verdict::Inconclusive,
-                "{gate:?}"
-            );
+            let refreshed = before
+                .served
+                .as_ref()
+                .is_some_and(|old| old.digest == digest)
+                && refresh::live(before).is_some();
+            let gate = after.gate.as_ref().filter(|_| !refreshed);
+            assert!(refreshed || gate.is_some(), "promoted without a gate");
+            let passes = |gate: &GateStatus| gate.verdict <= Verdict::Inconclusive;
+            assert!(gate.is_none_or(passes), "{gate:?}");
         }
         assert!(
             before.served.is_none() || after.served.is_some(),
             "served was lost"
         );
+        let both = run::live(after).is_some() && refresh::live(after).is_some();
+        assert!(!both, "a run and a refresh at once");
         let versions: Vec<i32> = after.history.iter().map(|entry| entry.version).collect();
         assert!(
             versions.windows(2).all(|pair| pair[0] > pair[1]) && versions.len() <= 10,
@@ -172,7 +180,7 @@ impl World {
             Action::StartRun(request) => {
                 let name = job_name("products", request);
                 if !self.jobs.contains_key(&name) {
-                    self.started += usize::from(request.evaluation == 0);
+                    self.started += usize::from(request.evaluation == 0 && request.refresh == 0);
                     self.jobs.insert(name, ((**request).clone(), None));
                 }
                 let at_work = self.at_work();
@@ -180,13 +188,17 @@ impl World {
             }
             Action::CancelRun { version } => {
                 let given_up = self.jobs.extract_if(.., |_, (request, end)| {
-                    request.version == *version && end.is_none()
+                    request.version == *version && request.refresh == 0 && end.is_none()
                 });
                 self.leaving.extend(given_up.map(|(name, _)| name));
             }
-            Action::RetainJobs { versions } => self
-                .jobs
-                .retain(|_, (request, _)| versions.contains(&request.version)),
+            Action::RetainJobs {
+                versions,
+                refreshes,
+            } => self.jobs.retain(|_, (request, _)| match request.refresh {
+                0 => versions.contains(&request.version),
+                number => refreshes.contains(&number),
+            }),
             Action::Serve {
                 digest,
                 tables_digest,
@@ -250,6 +262,15 @@ impl World {
                 });
                 ObservedJob::Reported(report)
             }
+            End::DataUnchanged => {
+                let (digest, tables_digest) = request.reference.clone().unwrap();
+                let mut report = report(&self.seen.spec, request, "none", 0.0);
+                let published = report.published.as_mut().unwrap();
+                (published.digest, published.tables_digest) = (digest, tables_digest);
+                report.measurements = Vec::new();
+                report.data_unchanged = true;
+                ObservedJob::Reported(report)
+            }
             End::LoseReport => ObservedJob::ReportLost {
                 message: "the pod is gone".into(),
             },
@@ -283,6 +304,13 @@ impl World {
 
     pub fn ask(&mut self, who: &str, when: &str) {
         self.seen.retrain_request = Some(format!("{who}/{when}"));
+        if let Ok(when) = when.parse() {
+            self.seen.now = self.seen.now.max(when);
+        }
+    }
+
+    pub fn ask_refresh(&mut self, who: &str, when: &str) {
+        self.seen.refresh_request = Some(format!("{who}/{when}"));
         if let Ok(when) = when.parse() {
             self.seen.now = self.seen.now.max(when);
         }

@@ -82,6 +82,10 @@ integration-workspace: build ; $(call workspace,test) --exclude searchop-e2e --t
 bench-quality: setup-build ## Measure rankings on the products and human grades in QUALITY_DATA
 	@$(call trainer,test) --quiet --bench quality
 
+.PHONY: bench-drifting-world
+bench-drifting-world: setup-build ## What tables are worth that are refreshed every day
+	@$(call trainer,test) --quiet --bench drifting_world
+
 .PHONY: bench-gate
 bench-gate: build-trainer ## How often the gate errs, on worlds whose truth is known
 	@$(call workspace,test) --quiet --bench gate -- $(TRAINER_TARGET)/release/searchop-trainer

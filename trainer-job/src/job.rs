@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use searchop_contract::{TrainingJob, names::JOB_ENV};
+use searchop_contract::{CounterLag, TrainingJob, names::JOB_ENV};
 
 use crate::error::TrainError;
 
@@ -85,6 +85,17 @@ fn check(job: &TrainingJob) -> Result<(), TrainError> {
             &job.counter_dropout,
             "a number from 0, below 1",
         );
+    }
+    let lag = job.counter_lag;
+    if lag.min_days < 1 || lag.max_days < lag.min_days || lag.max_days > CounterLag::LONGEST {
+        return refuse(
+            "counterLag",
+            &format_args!("{} to {} days", lag.min_days, lag.max_days),
+            "1 day or more, at most 365, the smaller one first",
+        );
+    }
+    if job.refresh.is_some() && job.evaluate_only.is_some() {
+        return refuse("refresh", &"given", "nothing beside evaluateOnly");
     }
     if evaluation.holdout_days == 0 {
         return refuse("evaluation.holdoutDays", &0, "at least 1");
@@ -205,6 +216,23 @@ mod tests {
             let expected =
                 format!("job: counterDropout is {share}, expected a number from 0, below 1");
             assert_eq!(error, expected);
+        }
+    }
+
+    #[test]
+    fn counters_are_of_the_day_before_or_older() {
+        let with = |min: u32, max: u32| {
+            let lag = format!("{{\"counterLag\": {{\"minDays\": {min}, \"maxDays\": {max}}},");
+            parse(&JOB.replacen('{', &lag, 1))
+        };
+        let lag = with(3, 9).unwrap().counter_lag;
+        assert_eq!((lag.min_days, lag.max_days), (3, 9));
+        for (min, max) in [(0, 7), (3, 2), (1, 366)] {
+            let error = with(min, max).unwrap_err().to_string();
+            assert!(
+                error.contains(&format!("counterLag is {min} to {max} days")),
+                "{error}"
+            );
         }
     }
 

@@ -3,12 +3,14 @@
 //! [`data`] and [`shop`] bring the catalogue and the click log; [`traffic`], [`stage_a`], [`kept_counters`],
 //! [`history`], [`slices`], [`lists`] and [`rows`] make rows of them, which [`prepare`] puts
 //! together; [`propensity`] and [`position_bias`] tell what positions are worth; [`boosting`]
-//! trains; [`evaluate`] judges with [`searchop_evaluation`]; [`publish`] seals and stores.
+//! trains; [`evaluate`] judges with [`searchop_evaluation`]; [`publish`] seals and stores; `refresh`
+//! gives a published model newer tables.
 //! [`mod@run`] does all of it for one [`job`]; [`folder`] keeps what is made on the way for who works
 //! stage by stage.
 
 pub mod boosting;
 pub mod check;
+pub mod counter_lag;
 pub mod data;
 pub mod dropout;
 pub mod error;
@@ -23,6 +25,7 @@ pub mod prepare;
 pub mod progress;
 pub mod propensity;
 pub mod publish;
+mod refresh;
 pub mod rows;
 pub mod run;
 pub mod shop;

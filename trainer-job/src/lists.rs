@@ -20,6 +20,9 @@ pub struct List {
     pub query: u32,
     /// UTC day of its first impression.
     pub day: i32,
+    /// The newest day whose counters it sees: the day before, or one longer ago, see
+    /// [`crate::counter_lag`].
+    pub seen_through: i32,
     /// Moment of its first impression, in seconds since 1970.
     pub time: i64,
     /// In order of the items' numbers, which says nothing about where they were shown.
@@ -107,6 +110,7 @@ pub fn judged(
             slice: Slice::Judged,
             query,
             day,
+            seen_through: day - 1,
             time: i64::from(day) * DAY_MS / 1000,
             candidates,
         });
@@ -246,6 +250,7 @@ fn keep_useful(shown: Vec<Shown>, slices: &Slices) -> (Vec<List>, ListCounts) {
             slice,
             query,
             day,
+            seen_through: day - 1,
             time: time_ms.div_euclid(1000),
             candidates,
         });

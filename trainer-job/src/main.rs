@@ -259,6 +259,9 @@ fn allowed_threads() -> Result<usize, TrainError> {
 }
 
 fn print_table(lines: &[Figures]) {
+    if lines.is_empty() {
+        return;
+    }
     let figure = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
     println!(
         "{:<12} {:>8} {:>8} {:>8} {:>9} {:>8}",

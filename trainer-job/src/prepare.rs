@@ -9,6 +9,7 @@ use searchop_model::{artifact::ArtifactError, tables::Tables};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    counter_lag,
     data::{Cleaning, Dataset, Window, date},
     error::TrainError,
     kept_counters::{self, KeptCounters, NewDay},
@@ -61,6 +62,8 @@ pub struct Summary {
     /// End of the newest day that the tables count.
     pub tables_time: Timestamp,
     pub tables_digest: Digest,
+    /// See [`Dataset::digest`].
+    pub data_digest: Digest,
     /// Pairs of query and item whose counters the tables keep.
     pub pairs: u64,
     /// Their share of all impressions under queries.
@@ -108,6 +111,7 @@ pub fn resume(
     let slices = Slices::divide(job, dataset.window, oldest)?;
     let (mut lists, list_counts) = lists::build(&traffic, &slices);
     check(job, &slices, &list_counts)?;
+    counter_lag::draw(&mut lists, job.counter_lag, job.parameters.seed);
     let golden = golden(&lists, &traffic);
     let tomorrow = (catalog.analyzer(), dataset.window.last_day + 1);
     let (judged, judgment_counts) = lists::judged(&dataset.judgments, &mut traffic, tomorrow);
@@ -115,14 +119,7 @@ pub fn resume(
     let position_bias =
         PositionBiasDecision::of(&traffic, job.position_bias, slices.trained_through())
             .map_err(broken)?;
-    let mut new_days = Vec::new();
-    let text = catalog.analyzer().version();
-    let counts = DayCounts::resume(&mut traffic, kept, |tables, traffic| {
-        if matches!(job.data, DataSource::Sources { .. }) {
-            new_days.push(kept_counters::seal(tables, (traffic, text.clone()), work)?);
-        }
-        Ok(())
-    })?;
+    let (counts, new_days) = count((job, &catalog), &mut traffic, kept, work)?;
     let (mut rows, history) = rows::compute(&catalog, &traffic, &lists, (&counts, dataset.window));
     if job.candidate_list {
         catalog.fill_candidate_lists(&mut rows, job.parameters.seed);
@@ -147,6 +144,7 @@ pub fn resume(
         trained_through_time: Window::ending(slices.trained_through(), 1).end(),
         tables_time: dataset.through,
         tables_digest,
+        data_digest: dataset.digest(),
         golden,
         pairs,
         pair_coverage: rows::pair_coverage(&history),
@@ -161,6 +159,40 @@ pub fn resume(
         summary,
     };
     Ok((prepared, new_days))
+}
+
+/// Counts what is new and writes the sealed tables alone, as [`resume`] does: the same data give the
+/// same tables.
+pub fn refresh(
+    job: &TrainingJob,
+    dataset: &Dataset,
+    kept: &KeptCounters,
+    work: &Path,
+) -> Result<(Digest, Vec<NewDay>), TrainError> {
+    let catalog = Catalog::analyse(&dataset.products)?;
+    let mut traffic = Traffic::read(dataset, catalog.analyzer()).map_err(broken)?;
+    let (counts, new_days) = count((job, &catalog), &mut traffic, kept, work)?;
+    let (_, history) = rows::compute(&catalog, &traffic, &[], (&counts, dataset.window));
+    let tables = rows::tables(&catalog, &traffic, &history, (&job.model, dataset.through));
+    Ok((seal(tables, &work.join(TABLES_DIR))?, new_days))
+}
+
+/// Counts the days that were not counted before, and seals those to be kept.
+fn count(
+    (job, catalog): (&TrainingJob, &Catalog),
+    traffic: &mut Traffic,
+    kept: &KeptCounters,
+    work: &Path,
+) -> Result<(DayCounts, Vec<NewDay>), TrainError> {
+    let mut new_days = Vec::new();
+    let text = catalog.analyzer().version();
+    let counts = DayCounts::resume(traffic, kept, |tables, traffic| {
+        if matches!(job.data, DataSource::Sources { .. }) {
+            new_days.push(kept_counters::seal(tables, (traffic, text.clone()), work)?);
+        }
+        Ok(())
+    })?;
+    Ok((counts, new_days))
 }
 
 fn broken(error: PolarsError) -> TrainError {

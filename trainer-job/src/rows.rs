@@ -126,6 +126,23 @@ pub struct RowList {
 }
 
 impl Rows {
+    /// The rows of `lists`, with every value missing.
+    fn without_values(lists: &[List], traffic: &Traffic) -> Self {
+        let mut rows = Self::default();
+        for list in lists {
+            let first = rows.candidates.len();
+            rows.candidates.extend_from_slice(&list.candidates);
+            rows.lists.push(RowList {
+                slice: list.slice,
+                key: traffic.queries[list.query as usize].key,
+                day: list.day,
+                rows: first..rows.candidates.len(),
+            });
+        }
+        rows.values = vec![f32::NAN; rows.candidates.len() * features().len()];
+        rows
+    }
+
     /// Values of one row.
     pub fn row(&self, index: usize) -> &[f32] {
         let columns = features().len();
@@ -188,8 +205,8 @@ impl Rows {
     }
 }
 
-/// Walks through the days: rows of a day see the days before it. Returns with the rows what is
-/// known at the end of the window, which is what will be served.
+/// Walks through the days: a row sees the days up to the one that its list may see. Returns with the
+/// rows what is known at the end of the window, which is what will be served.
 pub fn compute<'a>(
     catalog: &Catalog,
     traffic: &Traffic,
@@ -197,12 +214,15 @@ pub fn compute<'a>(
     (counts, window): (&'a DayCounts, Window),
 ) -> (Rows, History<'a>) {
     let mut history = History::new(counts, traffic.known_items);
-    let mut rows = Rows::default();
+    let mut rows = Rows::without_values(lists, traffic);
     let mut queries = HashMap::new();
-    let mut left = lists;
+    // Tables age, so lists do not see in the order of their own days.
+    let mut order: Vec<usize> = (0..lists.len()).collect();
+    order.sort_by_key(|list| lists[*list].seen_through);
+    let mut left = &order[..];
     // The day after the window is still to be answered, from all that is known then.
     for day in window.first_day..=window.last_day + 1 {
-        let today = left.iter().take_while(|list| list.day <= day).count();
+        let seen = left.partition_point(|list| lists[*list].seen_through < day);
         let priors = history.priors();
         let context = FeatureContext {
             analyzer: &catalog.analyzer,
@@ -215,10 +235,13 @@ pub fn compute<'a>(
             history: &history,
             context,
         };
-        for list in &left[..today] {
-            moment.add(list, &mut queries, &mut rows);
+        for list in &left[..seen] {
+            let own = rows.lists[*list].rows.clone();
+            let values = moment.values(&lists[*list], &mut queries);
+            let columns = features().len();
+            rows.values[own.start * columns..own.end * columns].copy_from_slice(&values);
         }
-        left = &left[today..];
+        left = &left[seen..];
         if day <= window.last_day {
             history.end_day(day);
         }
@@ -235,12 +258,13 @@ struct Moment<'a> {
 }
 
 impl Moment<'_> {
-    fn add(&self, list: &List, queries: &mut HashMap<u32, AnalysedQuery>, rows: &mut Rows) {
+    /// The rows of one list.
+    fn values(&self, list: &List, queries: &mut HashMap<u32, AnalysedQuery>) -> Vec<f32> {
         let query = &self.traffic.queries[list.query as usize];
         let analysed = queries
             .entry(list.query)
             .or_insert_with(|| self.context.query(&query.text));
-        let first = rows.candidates.len();
+        let mut values = Vec::with_capacity(list.candidates.len() * features().len());
         for candidate in &list.candidates {
             let item = candidate.item as usize;
             let numbers = self.catalog.fields.get(item).map(ItemFields::numbers);
@@ -251,16 +275,9 @@ impl Moment<'_> {
                 query_item: self.history.query_item(query.key, candidate.item),
                 time: list.time,
             };
-            self.context.row(analysed, &input, &mut rows.values);
-            rows.candidates.push(*candidate);
+            self.context.row(analysed, &input, &mut values);
         }
-        let rows_of_list = first..rows.candidates.len();
-        rows.lists.push(RowList {
-            slice: list.slice,
-            key: query.key,
-            day: list.day,
-            rows: rows_of_list,
-        });
+        values
     }
 }
 

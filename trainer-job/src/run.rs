@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use searchop_contract::{
-    ClickWeights, DataSource, Evidence, Measure, Measurement, PromotedModel, Published, Reference,
-    ReferenceModel, TrainingJob, TrainingReport,
+    ClickWeights, DataSource, Digest, Evidence, Measure, Measurement, PromotedModel, Published,
+    Reference, ReferenceModel, TrainingJob, TrainingReport, names::REPORT_FILE,
 };
 use searchop_evaluation::report::{EvaluationReport, Figures};
 use searchop_model::{
@@ -33,6 +33,9 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ModelReport {
+    /// Of everything that went in; older models do not have it.
+    #[serde(default)]
+    pub data_digest: Option<Digest>,
     pub products: u64,
     pub events: u64,
     pub cleaning: Cleaning,
@@ -136,7 +139,14 @@ pub fn run(
         store: Store::open(job)?,
         progress,
     };
-    let prepared = bench.features()?;
+    if let Some(model) = &job.refresh {
+        return bench.refresh(model);
+    }
+    let dataset = bench.load()?;
+    if let Some(published) = bench.trained_on(&dataset)? {
+        return Ok(unchanged(job, published, &dataset));
+    }
+    let prepared = bench.rows(&dataset)?;
     let (judged, published) = match &job.evaluate_only {
         Some(named) => bench.evaluate_published(&prepared, named)?,
         None => {
@@ -157,9 +167,24 @@ pub fn run(
         evidence: Some(judged.evidence),
         best_promoted: judged.best_promoted,
         clicks: judged.clicks,
-        failure: None,
+        ..TrainingReport::default()
     };
     Ok(Outcome { report, table })
+}
+
+/// Nothing was trained: the data are those of the served model.
+fn unchanged(job: &TrainingJob, published: Published, dataset: &Dataset) -> Outcome {
+    let report = TrainingReport {
+        version: job.version,
+        published: Some(published),
+        data: Some(dataset.counts()),
+        data_unchanged: true,
+        ..TrainingReport::default()
+    };
+    Outcome {
+        report,
+        table: Vec::new(),
+    }
 }
 
 /// Where the stages of a run work.
@@ -174,17 +199,24 @@ pub struct Bench<'a> {
 impl Bench<'_> {
     /// Loads the data and computes rows and tables.
     pub fn features(&self) -> Result<Prepared, TrainError> {
-        let dataset = self.load()?;
+        self.rows(&self.load()?)
+    }
+
+    /// A made-up shop is drawn anew, so nothing of it is kept.
+    pub(crate) fn kept_counters(&self, dataset: &Dataset) -> Result<KeptCounters, TrainError> {
+        match &self.job.data {
+            DataSource::Sources { .. } => {
+                KeptCounters::fetch(&self.store, dataset.window, self.work)
+            }
+            DataSource::Synthetic(_) => Ok(KeptCounters::default()),
+        }
+    }
+
+    fn rows(&self, dataset: &Dataset) -> Result<Prepared, TrainError> {
         let running = self.progress.begin(Stage::Features, None);
         running.at("counting events and computing rows");
-        // A made-up shop is drawn anew, so nothing of it is kept.
-        let kept = match &self.job.data {
-            DataSource::Sources { .. } => {
-                KeptCounters::fetch(&self.store, dataset.window, self.work)?
-            }
-            DataSource::Synthetic(_) => KeptCounters::default(),
-        };
-        let (prepared, new_days) = prepare::resume(self.job, &dataset, &kept, self.work)?;
+        let kept = self.kept_counters(dataset)?;
+        let (prepared, new_days) = prepare::resume(self.job, dataset, &kept, self.work)?;
         kept.update(&self.store, &new_days)?;
         let summary = &prepared.summary;
         running.end(counts([
@@ -201,7 +233,38 @@ impl Bench<'_> {
         Ok(prepared)
     }
 
-    fn load(&self) -> Result<Dataset, TrainError> {
+    /// The served model, where the job asks for nothing else unless the data have changed and these are
+    /// those that it was trained on. One that cannot be read is trained anew.
+    fn trained_on(&self, dataset: &Dataset) -> Result<Option<Published>, TrainError> {
+        let reference = self.job.reference.as_ref();
+        let Some(served) = reference.filter(|_| self.job.skip_if_data_unchanged) else {
+            return Ok(None);
+        };
+        let known = self
+            .store
+            .fetch(ArtifactKind::Model, &served.digest, self.work)
+            .and_then(|dir| {
+                let report = std::fs::read(dir.join(REPORT_FILE));
+                let report: Option<ModelReport> = report
+                    .ok()
+                    .and_then(|bytes| serde_json::from_slice(&bytes).ok());
+                let digest = report.and_then(|report| report.data_digest);
+                if digest != Some(dataset.digest()) {
+                    return Ok(None);
+                }
+                publish::describe(&self.store, served, self.work).map(Some)
+            });
+        match known {
+            Err(error @ TrainError::StorageUnavailable(_)) => Err(error),
+            Err(error) => {
+                tracing::warn!("the served model is not known, so one is trained: {error}");
+                Ok(None)
+            }
+            Ok(found) => Ok(found.map(|named| named.published)),
+        }
+    }
+
+    pub(crate) fn load(&self) -> Result<Dataset, TrainError> {
         let running = self.progress.begin(Stage::Load, None);
         let dataset = data::load(self.job, self.work, &mut |step| {
             running.at(match step {
@@ -422,6 +485,7 @@ struct Promoted {
 
 fn model_report(summary: &Summary, table: &Table, trained: &Trained) -> ModelReport {
     ModelReport {
+        data_digest: Some(summary.data_digest.clone()),
         products: summary.data.products,
         events: summary.data.events,
         cleaning: summary.cleaning.clone(),

@@ -153,6 +153,9 @@ mod tests {
             position_bias: Default::default(),
             labels: LabelSettings { maturity_hours },
             counter_dropout: 0.3,
+            counter_lag: Default::default(),
+            skip_if_data_unchanged: false,
+            refresh: None,
             candidate_list: false,
             evaluation: EvaluationSettings {
                 holdout_days,

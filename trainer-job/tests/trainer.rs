@@ -10,6 +10,7 @@ mod trainer {
     mod labels;
     mod point_in_time;
     mod quality;
+    mod refresh;
     mod runs;
     mod scores;
     mod shop;

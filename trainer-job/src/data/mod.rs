@@ -3,6 +3,7 @@
 mod catalog;
 mod cell;
 mod clean;
+mod digest;
 mod download;
 mod events;
 pub mod judgments;

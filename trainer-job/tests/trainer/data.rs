@@ -47,6 +47,9 @@ fn job(data: DataSource) -> TrainingJob {
         artifacts_uri: "file:///nowhere".into(),
         reference: None,
         evaluate_only: None,
+        counter_lag: Default::default(),
+        skip_if_data_unchanged: false,
+        refresh: None,
         promoted: vec![],
         keep: vec![],
     }

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::shops::small_job;
 
 /// Two lists a day, one of them clicked in.
-fn job(folder: &Path, store: &Path, days: RangeInclusive<u32>) -> TrainingJob {
+pub fn job(folder: &Path, store: &Path, days: RangeInclusive<u32>) -> TrainingJob {
     let mut events = String::from("action_name,timestamp,query_id,user_query,object_id,position\n");
     for day in days {
         for (list, query) in [("x", "red shoe"), ("y", "blue hat")] {

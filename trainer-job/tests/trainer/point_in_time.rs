@@ -1,7 +1,7 @@
 //! A row sees what serving would have known at that moment, and nothing later.
 
 use polars::prelude::{IntoLazy, col, lit};
-use searchop_contract::TrainingJob;
+use searchop_contract::{CounterLag, TrainingJob};
 use searchop_model::{
     bundle::features_of,
     features::{feature_names, features},
@@ -9,6 +9,7 @@ use searchop_model::{
     tables::Tables,
 };
 use searchop_trainer::{
+    counter_lag,
     data::{self, Dataset, Window},
     lists::{self, List},
     rows::{self, Catalog, Rows},
@@ -53,9 +54,19 @@ struct Computed {
 }
 
 fn compute(dataset: &Dataset, slices: &Slices) -> Computed {
+    compute_aged(dataset, slices, 1)
+}
+
+/// The counters of every list are this many days old.
+fn compute_aged(dataset: &Dataset, slices: &Slices, days: u32) -> Computed {
     let catalog = Catalog::analyse(&dataset.products).unwrap();
     let traffic = Traffic::read(dataset, catalog.analyzer()).unwrap();
-    let (lists, _) = lists::build(&traffic, slices);
+    let (mut lists, _) = lists::build(&traffic, slices);
+    let lag = CounterLag {
+        min_days: days,
+        max_days: days,
+    };
+    counter_lag::draw(&mut lists, lag, 42);
     let counts = DayCounts::count(&traffic).unwrap();
     let (rows, _) = rows::compute(&catalog, &traffic, &lists, (&counts, dataset.window));
     Computed {
@@ -166,24 +177,31 @@ fn later_purchases_are_no_labels_of_lists_that_trained() {
 }
 
 /// Rows of a day, computed on the way through the log, are those that the tables of the evening
-/// before give to the code that serves.
+/// before, or of an older one, give to the code that serves.
 #[test]
 fn training_rows_are_what_serving_would_have_computed() {
+    for days in [1, 5] {
+        rows_are_what_tables_of_this_age_give(days);
+    }
+}
+
+fn rows_are_what_tables_of_this_age_give(days: u32) {
     let work = tempfile::tempdir().unwrap();
     let whole = data::load(&small_job(work.path()), work.path(), &mut |_| {}).unwrap();
     let slices = Slices::divide(&job(7), whole.window, whole.window.first_day).unwrap();
-    let computed = compute(&whole, &slices);
+    let computed = compute_aged(&whole, &slices, days);
     let today = whole.window.last_day;
+    let seen = today - i32::try_from(days).unwrap();
 
     let before = Window {
-        last_day: today - 1,
+        last_day: seen,
         ..whole.window
     };
     let events = whole
         .events
         .clone()
         .lazy()
-        .filter(col("day").lt(lit(today)))
+        .filter(col("day").lt_eq(lit(seen)))
         .collect()
         .unwrap();
     let yesterday = Dataset {

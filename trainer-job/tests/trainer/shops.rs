@@ -67,6 +67,9 @@ fn job(store: &Path, shop: SyntheticShop) -> TrainingJob {
         artifacts_uri: format!("file://{}", store.display()),
         reference: None,
         evaluate_only: None,
+        counter_lag: Default::default(),
+        skip_if_data_unchanged: false,
+        refresh: None,
         promoted: vec![],
         keep: vec![],
     }

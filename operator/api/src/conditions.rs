@@ -13,6 +13,8 @@ pub const RECONCILING: &str = "Reconciling";
 pub const STALLED: &str = "Stalled";
 /// What the served model has seen is older than `freshness.maxAgeSeconds`.
 pub const STALE: &str = "Stale";
+/// A version passed the gate and waits for somebody's decision.
+pub const AWAITING_APPROVAL: &str = "AwaitingApproval";
 /// How the newest finished run ended.
 pub const LAST_RUN_SUCCEEDED: &str = "LastRunSucceeded";
 /// The schedule can be read and its model exists.

@@ -1,5 +1,6 @@
 mod data;
 mod evaluation;
+mod rollout;
 mod serving;
 mod training;
 
@@ -16,6 +17,7 @@ use crate::RankingModelStatus;
 
 pub use data::*;
 pub use evaluation::*;
+pub use rollout::*;
 pub use serving::*;
 pub use training::*;
 
@@ -66,6 +68,10 @@ pub struct RankingModelSpec {
     /// How a version is judged before it may serve.
     #[serde(default)]
     pub evaluation: Evaluation,
+
+    /// How the winner gets to serve.
+    #[serde(default)]
+    pub rollout: Rollout,
 
     /// How the winner answers requests.
     #[serde(default)]

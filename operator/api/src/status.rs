@@ -13,7 +13,8 @@ pub struct RankingModelStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// Ready, Serving, Reconciling, Stalled, Stale, LastRunSucceeded.
+    /// Ready, Serving, Reconciling, Stalled, Stale, AwaitingApproval (where it plays a part),
+    /// LastRunSucceeded.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     #[schemars(length(max = 12))]
     pub conditions: Vec<Condition>,
@@ -22,7 +23,7 @@ pub struct RankingModelStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub served: Option<ServedVersion>,
 
-    /// The version that answered before.
+    /// The version that answered before. While one is pinned, the one that would serve without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub previous: Option<ServedVersion>,
 
@@ -45,7 +46,7 @@ pub struct RankingModelStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gate: Option<GateStatus>,
 
-    /// Ended runs, newest first. Never drops the served and the previous version.
+    /// Ended runs, newest first. Never drops the served, the previous and the pinned version.
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     #[schemars(length(max = 10))]
     pub history: Vec<HistoryEntry>,
@@ -183,6 +184,10 @@ pub struct Run {
     #[schemars(length(max = 80))]
     pub measures_hash: Option<String>,
 
+    /// Where its canary is, for a rollout with steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Canary>,
+
     /// What the trainer published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub candidate: Option<Candidate>,
@@ -205,6 +210,38 @@ pub struct Run {
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<Time>,
+}
+
+/// Where a canary is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Canary {
+    /// Index in rollout.steps; past the last one the version takes over.
+    pub step: i32,
+
+    /// When all ready pods were seen to follow the step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<Time>,
+
+    /// How far its order was from that of what serves, after a step in the shadow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowOverlap>,
+}
+
+/// Means over the requests that a candidate ranked beside what serves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ShadowOverlap {
+    /// Requests.
+    pub requests: i64,
+
+    /// Rank-biased overlap of the two orders, 0 to 1.
+    #[schemars(length(max = 16))]
+    pub overlap: String,
+
+    /// Share of the first ten that is new, 0 to 1.
+    #[schemars(length(max = 16))]
+    pub top10_change: String,
 }
 
 /// The record of a refresh: the served model gets tables of newer data, and nothing is judged.
@@ -399,8 +436,10 @@ pub enum Outcome {
     Unchanged,
     /// It produced nothing that could be judged or served.
     Failed,
-    /// A newer spec made it pointless.
+    /// A newer spec or version made it pointless.
     Superseded,
+    /// It passed the gate and waits until it is approved, or until no version is pinned.
+    AwaitingApproval,
 }
 
 impl Outcome {
@@ -412,6 +451,7 @@ impl Outcome {
             Self::Unchanged => "Unchanged",
             Self::Failed => "Failed",
             Self::Superseded => "Superseded",
+            Self::AwaitingApproval => "AwaitingApproval",
         }
     }
 }

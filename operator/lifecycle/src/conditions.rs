@@ -7,15 +7,18 @@ use jiff::{SignedDuration, Timestamp};
 use searchop_api::{
     Outcome, RankingModelStatus, Run, Verdict,
     conditions::{
-        ConditionState, ConditionStatus, LAST_RUN_SUCCEEDED, READY, RECONCILING, SERVING, STALE,
-        STALLED, find, is_true, set_condition,
+        AWAITING_APPROVAL, ConditionState, ConditionStatus, LAST_RUN_SUCCEEDED, READY, RECONCILING,
+        SERVING, STALE, STALLED, find, is_true, set_condition,
     },
 };
 use searchop_contract::FailureReason;
 
 use crate::{
-    Note, NoteType, Observed, ObservedJob, refresh,
+    Note, NoteType, Observed, ObservedJob,
+    approval::{self, APPROVAL_REQUIRED},
+    canary, refresh,
     run::{self, digests},
+    standing,
     time::stored,
     train_hash::train_hash,
 };
@@ -110,6 +113,7 @@ impl View<'_> {
             self.or_else(STALLED, stalled),
             self.stale(),
         ];
+        states.extend(self.awaiting_approval());
         states.extend(self.last_run());
         states
     }
@@ -155,7 +159,10 @@ impl View<'_> {
 
     /// The wanted settings were tried and did not get to serve, or the pods cannot follow the spec.
     fn stalled(&self) -> Option<Reason> {
-        if let (Some(stuck), true) = (&self.seen.serving.stuck, self.target_is_served()) {
+        if let Some(message) = standing::unknown_pin(self.seen, self.status) {
+            return Some(("PinnedVersionUnknown".to_owned(), message));
+        }
+        if let (Some(stuck), true) = (&self.seen.serving.stuck, self.target_is_standing()) {
             return Some((
                 FailureReason::RolloutFailed.as_str().to_owned(),
                 stuck.clone(),
@@ -181,27 +188,40 @@ impl View<'_> {
             if let Some(run) = run::live(self.status) {
                 return Some(self.progress(run));
             }
-            return (!self.seen.spec.suspend).then(|| {
-                (
-                    "Starting".to_owned(),
-                    "about to train a version for this generation".to_owned(),
-                )
-            });
+            match approval::waiting(self.seen, self.status) {
+                Some(hold) if hold.reason == APPROVAL_REQUIRED => {
+                    return Some((AWAITING_APPROVAL.to_owned(), hold.words()));
+                }
+                None if !self.seen.spec.suspend && !self.is_pinned() => {
+                    return Some((
+                        "Starting".to_owned(),
+                        "about to train a version for this generation".to_owned(),
+                    ));
+                }
+                _ => {}
+            }
         }
         let rolling_out = run::rolling_out(self.status, self.seen.spec.evaluation.on_inconclusive);
-        let on_its_way = rolling_out.is_some() || refresh::rolling_out(self.status).is_some();
-        let served = self.status.served.as_ref().filter(|_| !on_its_way)?;
-        if !self.target_is_served() {
+        if rolling_out.is_some() || refresh::rolling_out(self.status).is_some() {
+            return None;
+        }
+        let standing = standing::standing(&self.seen.spec, self.status)?;
+        if !self.target_is_standing() {
             return Some((
                 "Applying".to_owned(),
-                format!("making the pods of {}", served.name),
+                format!("making the pods of {}", standing.name),
             ));
         }
-        let rolling = !self.seen.serving.settled && self.is_new_to_this_generation();
+        let comes_back = self
+            .status
+            .served
+            .as_ref()
+            .is_some_and(|served| served.version != standing.version);
+        let rolling = comes_back || !self.seen.serving.settled && self.is_new_to_this_generation();
         rolling.then(|| {
             (
                 "RollingOut".to_owned(),
-                format!("replacing the pods of {}", served.name),
+                format!("replacing the pods of {}", standing.name),
             )
         })
     }
@@ -215,14 +235,23 @@ impl View<'_> {
         })
     }
 
-    fn target_is_served(&self) -> bool {
-        let served = self.status.served.as_ref();
-        let wanted = served.and_then(|served| digests(&served.digest, &served.tables_digest));
-        wanted.is_some() && wanted == self.seen.serving.target
+    fn is_pinned(&self) -> bool {
+        self.seen.spec.rollout.pinned_version.is_some()
+    }
+
+    fn target_is_standing(&self) -> bool {
+        let standing = standing::standing(&self.seen.spec, self.status);
+        let wanted = standing.and_then(|one| digests(&one.digest, &one.tables_digest));
+        wanted.is_some()
+            && wanted == self.seen.serving.target
+            && self.seen.serving.candidate.is_none()
     }
 
     fn progress(&self, run: &Run) -> Reason {
         let version = run.version;
+        if let Some(words) = canary::progress(self.seen, run) {
+            return ("Canary".to_owned(), words);
+        }
         if run::rolling_out(self.status, self.seen.spec.evaluation.on_inconclusive).is_some() {
             return (
                 "RollingOut".to_owned(),
@@ -280,7 +309,12 @@ impl View<'_> {
             Some(served) => format!("{} answers: {}", served.name, served.headline_metric),
             None => "a version answers".to_owned(),
         };
-        if let Some(run) = run::live(self.status) {
+        if let Some(pinned) = &self.seen.spec.rollout.pinned_version {
+            message += &format!("; {pinned} is pinned");
+        }
+        if let Some(hold) = approval::waiting(self.seen, self.status) {
+            message += &format!("; {}", hold.words());
+        } else if let Some(run) = run::live(self.status) {
             message += &format!("; {}", self.progress(run).1);
         } else if let Some((run, outcome)) = run::ended(self.status)
             && !is_good(outcome)
@@ -302,6 +336,25 @@ impl View<'_> {
             message += "; suspended";
         }
         message
+    }
+
+    /// Whether a version waits for a decision; absent where none ever did.
+    fn awaiting_approval(&self) -> Option<ConditionState> {
+        let waiting = approval::waiting(self.seen, self.status);
+        if waiting.is_none() && find(&self.status.conditions, AWAITING_APPROVAL).is_none() {
+            return None;
+        }
+        let status = ConditionStatus::from(waiting.is_some());
+        let (reason, message) = waiting.map_or_else(
+            || ("NothingWaits", "no version waits".to_owned()),
+            |hold| (hold.reason, hold.words()),
+        );
+        Some(ConditionState {
+            type_: AWAITING_APPROVAL,
+            status,
+            reason: reason.to_owned(),
+            message,
+        })
     }
 
     fn stale(&self) -> ConditionState {
@@ -388,17 +441,30 @@ impl View<'_> {
     }
 }
 
+/// The first words; `status.run` has them all, and three conditions say them.
+fn shortened(words: &str) -> String {
+    const ROOM: usize = 160;
+    match words.char_indices().nth(ROOM) {
+        Some((end, _)) => format!("{} …", &words[..end]),
+        None => words.to_owned(),
+    }
+}
+
 fn is_good(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::Promoted | Outcome::Unchanged)
+    matches!(
+        outcome,
+        Outcome::Promoted | Outcome::Unchanged | Outcome::AwaitingApproval
+    )
 }
 
 fn how_it_ended(run: &Run, outcome: Outcome) -> String {
-    let words = run.message.as_deref().unwrap_or_default();
+    let words = shortened(run.message.as_deref().unwrap_or_default());
     match outcome {
         Outcome::Promoted => format!("was promoted: {words}"),
         Outcome::Rejected | Outcome::Inconclusive => format!("was not promoted: {words}"),
         Outcome::Unchanged => format!("is {words}"),
         Outcome::Failed => format!("failed: {words}"),
         Outcome::Superseded => format!("was given up: {words}"),
+        Outcome::AwaitingApproval => words,
     }
 }

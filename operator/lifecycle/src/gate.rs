@@ -20,8 +20,12 @@ pub use measures::{headline, measures, missing_measures};
 pub(crate) use measures::{measure_of, measures_hash};
 use verdict::Ruling;
 
-/// Rules that a message has room for.
+/// In place of a headline metric that is not known.
+pub(crate) const NOT_MEASURED: &str = "not measured";
+
+/// Rules that a message has room for, and characters after the first of them.
 const MAX_TOLD: usize = 2;
+const MAX_TOLD_CHARS: usize = 260;
 
 /// What is judged.
 #[derive(Clone, Copy, Debug)]
@@ -87,11 +91,11 @@ pub fn judge(evaluation: &Evaluation, trial: Trial) -> GateStatus {
     }
 }
 
-/// Whether a version with this verdict may serve.
+/// Whether a version with this verdict may serve, once it is approved where that is asked for.
 pub(crate) fn promotes(verdict: Verdict, on_inconclusive: OnInconclusive) -> bool {
     match verdict {
         Verdict::Passed => true,
-        Verdict::Inconclusive => on_inconclusive == OnInconclusive::Promote,
+        Verdict::Inconclusive => on_inconclusive != OnInconclusive::Reject,
         Verdict::Skipped | Verdict::NotJudged | Verdict::Failed | Verdict::Error => false,
     }
 }
@@ -116,6 +120,15 @@ pub fn summary(gate: &GateStatus) -> String {
         .take(MAX_TOLD)
         .map(|rule| format!("{}: {}", rule.name, rule.message))
         .collect();
+    while told.len() > 1
+        && told
+            .iter()
+            .map(|words| words.chars().count())
+            .sum::<usize>()
+            > MAX_TOLD_CHARS
+    {
+        told.pop();
+    }
     match deciding().count() - told.len() {
         0 => {}
         more => told.push(format!("and {more} more")),

@@ -3,13 +3,18 @@
 use searchop_api::{HistoryEntry, Outcome, PromotedVersion, RankingModelStatus};
 use searchop_contract::TrainingJob;
 
+use crate::standing::names;
+
 /// Entries at most.
-pub const MAX_ENTRIES: usize = 10;
+pub const MAX_ENTRIES: usize = 8;
+
+/// Newest promoted versions that somebody can go back to with the tables that they had. Older ones
+/// look up in newer tables: tables may be large, and a status has a limit.
+pub const WITH_TABLES: usize = 4;
 
 /// Adds an entry, or replaces that of the same version: a version judged again has one outcome.
-/// The oldest go first, but never the served and the previous version. Those that served are noted
-/// apart, for as long as a candidate is compared with them.
-pub(crate) fn record(status: &mut RankingModelStatus, entry: HistoryEntry) {
+/// The oldest go first, but never the served, the previous and the pinned version. Those that served are noted apart, for as long as a candidate is compared with them.
+pub(crate) fn record(status: &mut RankingModelStatus, entry: HistoryEntry, pinned: Option<&str>) {
     let history = &mut status.history;
     history.retain(|old| old.version != entry.version);
     history.push(entry);
@@ -19,13 +24,21 @@ pub(crate) fn record(status: &mut RankingModelStatus, entry: HistoryEntry) {
         .flatten()
         .map(|served| served.version)
         .collect();
+    let is_kept = |entry: &HistoryEntry| {
+        let pinned = pinned.is_some_and(|name| names(name, entry.version, entry.digest.as_deref()));
+        pinned || kept.contains(&entry.version)
+    };
     while history.len() > MAX_ENTRIES {
-        let oldest = history
-            .iter()
-            .rposition(|entry| !kept.contains(&entry.version));
-        // Two versions are kept and ten fit, so there is always one to drop.
+        let oldest = history.iter().rposition(|entry| !is_kept(entry));
+        // Three versions are kept and eight fit, so there is always one to drop.
         let gone = history.remove(oldest.expect("more entries than versions that are kept"));
         status.promoted.extend(promoted(&gone));
+    }
+    let with_tables = history
+        .iter_mut()
+        .filter(|entry| entry.tables_digest.is_some());
+    for entry in with_tables.skip(WITH_TABLES) {
+        entry.tables_digest = None;
     }
     let mut known = last_promoted(status);
     known.retain(|one| {
@@ -35,6 +48,16 @@ pub(crate) fn record(status: &mut RankingModelStatus, entry: HistoryEntry) {
             .all(|entry| entry.version != one.version)
     });
     status.promoted = known;
+}
+
+/// A version that waited for approval makes room for the run that starts.
+pub(crate) fn give_up_waiting(status: &mut RankingModelStatus) {
+    for entry in &mut status.history {
+        if entry.outcome == Outcome::AwaitingApproval {
+            entry.outcome = Outcome::Superseded;
+            entry.reason = Some("NewerRun".to_owned());
+        }
+    }
 }
 
 fn promoted(entry: &HistoryEntry) -> Option<PromotedVersion> {
@@ -96,18 +119,39 @@ mod tests {
             ..Default::default()
         };
         for version in 1..=30 {
-            record(&mut status, history_entry(version, Outcome::Rejected));
+            record(&mut status, history_entry(version, Outcome::Rejected), None);
         }
         let versions: Vec<i32> = status.history.iter().map(|entry| entry.version).collect();
-        assert_eq!(versions, [30, 29, 28, 27, 26, 25, 24, 23, 2, 1]);
+        assert_eq!(versions, [30, 29, 28, 27, 26, 25, 2, 1]);
         assert_eq!(next_version(&status), 31);
+    }
+
+    #[test]
+    fn the_newest_that_served_have_their_tables() {
+        let mut status = RankingModelStatus::default();
+        for version in 1..=9 {
+            let one = served(&format!("v{version}"), version);
+            let entry = HistoryEntry {
+                digest: Some(one.digest),
+                tables_digest: Some(one.tables_digest),
+                ..history_entry(version, Outcome::Promoted)
+            };
+            record(&mut status, entry, None);
+        }
+        let with: Vec<i32> = status
+            .history
+            .iter()
+            .filter(|entry| entry.tables_digest.is_some())
+            .map(|entry| entry.version)
+            .collect();
+        assert_eq!(with, [9, 8, 7, 6]);
     }
 
     #[test]
     fn a_version_has_one_entry() {
         let mut status = RankingModelStatus::default();
-        record(&mut status, history_entry(1, Outcome::Rejected));
-        record(&mut status, history_entry(1, Outcome::Promoted));
+        record(&mut status, history_entry(1, Outcome::Rejected), None);
+        record(&mut status, history_entry(1, Outcome::Promoted), None);
         assert_eq!(status.history.len(), 1);
         assert_eq!(status.history[0].outcome, Outcome::Promoted);
     }
@@ -128,13 +172,13 @@ mod tests {
                 digest,
                 ..history_entry(version, Outcome::Promoted)
             };
-            record(&mut status, entry);
+            record(&mut status, entry, None);
         }
         let last = [12, 11, 10, 9, 8, 7, 6, 5];
         assert_eq!(versions(&status), last);
         assert_eq!(status.promoted, [], "history has them all");
         for version in 13..=40 {
-            record(&mut status, history_entry(version, Outcome::Rejected));
+            record(&mut status, history_entry(version, Outcome::Rejected), None);
             assert_eq!(versions(&status), last);
         }
         assert_eq!(status.promoted.len(), 6, "all but what serves and served");

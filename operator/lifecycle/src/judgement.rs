@@ -3,8 +3,8 @@
 use searchop_api::{Candidate, GateStatus, Outcome, Run, Verdict};
 
 use crate::{
-    Observed, gate,
-    run::{Ending, Step, end, normal, reopen_run, warning},
+    Observed, approval, gate, rollout,
+    run::{Ending, Step, end, normal, open_rollout, reopen_run, warning},
 };
 
 /// A gate rule said no.
@@ -46,7 +46,13 @@ fn decide(seen: &Observed, run: &Run, gate: GateStatus) -> Step {
     let mut status = seen.status.clone();
     status.gate = Some(gate);
     if gate::promotes(verdict, seen.spec.evaluation.on_inconclusive) {
-        reopen_run(&mut status);
+        if approval::is_aborted(&seen.spec, run) {
+            return rollout::abort(seen, run);
+        }
+        if let Some(hold) = approval::hold(&seen.spec, run, verdict) {
+            return approval::wait(seen, status, hold);
+        }
+        open_rollout(seen, &mut status);
         let note = match verdict {
             Verdict::Inconclusive => normal(
                 "GateInconclusive",

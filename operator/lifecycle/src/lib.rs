@@ -8,6 +8,9 @@
 //! only them; the executor stores them and plans again. Where no new fact follows, the plan holds
 //! the actions that make the world match the facts, each safe to repeat.
 
+mod analysis;
+mod approval;
+mod canary;
 pub mod conditions;
 mod cron;
 pub mod gate;
@@ -20,6 +23,7 @@ mod retrain_request;
 mod rollout;
 mod run;
 mod schedule;
+mod standing;
 #[cfg(test)]
 mod testing;
 mod ticks;

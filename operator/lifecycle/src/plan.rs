@@ -1,10 +1,13 @@
 use jiff::Timestamp;
 use searchop_api::{Candidate, Outcome, RankingModelSpec, RankingModelStatus, Run, TablesRefresh};
-use searchop_contract::{Digest, FailureReason, TrainingReport};
+use searchop_contract::{
+    Digest, FailureReason, LoadedVersion, Traffic, TrafficReport, TrainingReport,
+};
 
 use crate::{
-    conditions, history, refresh,
+    canary, conditions, history, refresh,
     run::{self, digests},
+    standing::{self, known},
     time::whole_seconds,
 };
 
@@ -56,8 +59,14 @@ pub enum ObservedJob {
 /// What answers requests.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ObservedServing {
-    /// Digests (model, tables) that the Deployment's template names; `None` where there is none.
+    /// Digests (model, tables) that the Deployment's template names first; `None` where there is
+    /// none.
     pub target: Option<(Digest, Digest)>,
+    /// Those of the candidate that it names beside them.
+    pub candidate: Option<(Digest, Digest)>,
+    /// What each ready pod reports of its traffic, while a canary is under way; `None` for a pod
+    /// that says nothing that can be read.
+    pub traffic: Vec<Option<TrafficReport>>,
     /// The template is what the current spec asks for, every pod of it is ready and no older one is
     /// left.
     pub settled: bool,
@@ -81,6 +90,10 @@ pub enum Action {
         version: i32,
         digest: Digest,
         tables_digest: Digest,
+        /// A second version in the same pods.
+        candidate: Option<Box<LoadedVersion>>,
+        /// Who answers which part; whatever is in force stays where absent.
+        traffic: Option<Box<Traffic>>,
     },
     /// Remove Jobs of versions and of refreshes other than these.
     RetainJobs {
@@ -160,11 +173,19 @@ pub fn plan(observed: &Observed) -> Plan {
         } else {
             actions(seen)
         },
-        wake_at: conditions::next_stale(seen, &status),
+        wake_at: wake_at(seen, &status),
         facts_changed,
         notes,
         status,
     }
+}
+
+/// When something follows though nothing happens.
+fn wake_at(seen: &Observed, status: &RankingModelStatus) -> Option<Timestamp> {
+    let stale = conditions::next_stale(seen, status);
+    let held = run::live(status).and_then(|run| canary::wake_at(seen, run));
+    let moments = [stale, held].into_iter().flatten();
+    moments.filter(|moment| *moment > seen.now).min()
 }
 
 /// What makes the world match the stored facts.
@@ -186,7 +207,7 @@ fn actions(seen: &Observed) -> Vec<Action> {
         let request = refresh_request(status, refresh);
         actions.extend(request.map(|request| Action::StartRun(Box::new(request))));
     }
-    actions.extend(serve(status, target));
+    actions.extend(serve(seen, target));
     actions.extend(retained_jobs(status));
     actions
 }
@@ -256,12 +277,14 @@ fn promoted(status: &RankingModelStatus) -> Vec<(i32, Digest)> {
 
 /// What is in use or may be again: a Job prunes all else.
 fn keep(status: &RankingModelStatus) -> Vec<Digest> {
-    let previous = status.previous.as_ref();
-    let previous = previous.and_then(|one| digests(&one.digest, &one.tables_digest));
     let candidate = status.run.as_ref().and_then(|run| run.candidate.as_ref());
     let candidate = candidate.and_then(|one| digests(&one.digest, &one.tables_digest));
-    let kept = [served(status), previous, candidate].into_iter().flatten();
-    let mut keep: Vec<Digest> = kept
+    let known = known(status);
+    let known = known
+        .iter()
+        .filter_map(|one| digests(&one.digest, &one.tables_digest));
+    let mut keep: Vec<Digest> = known
+        .chain(candidate)
         .flat_map(|(model, tables)| [model, tables])
         .chain(promoted(status).into_iter().map(|(_, model)| model))
         .collect();
@@ -270,29 +293,48 @@ fn keep(status: &RankingModelStatus) -> Vec<Digest> {
     keep
 }
 
-/// The candidate that passed the gate, else the version that serves, with its rebuilt tables where a
-/// refresh has some. A rollout that failed is thus
-/// undone by naming the old version again; where there is none, the pods stay what they are.
-fn serve(status: &RankingModelStatus, target: Option<&Candidate>) -> Option<Action> {
+/// The candidate that passed the gate, else the version that should serve, with its rebuilt tables
+/// where a refresh has some. A rollout that failed is thus undone by naming the old version again; where there is none, the pods stay what they are.
+fn serve(seen: &Observed, target: Option<&Candidate>) -> Option<Action> {
+    let status = &seen.status;
     if let Some((served, digest, tables_digest)) = refresh::rolling_out(status) {
         return Some(Action::Serve {
             version: served.version,
             digest,
             tables_digest,
+            candidate: None,
+            traffic: None,
         });
     }
-    let (version, model, tables) = match (target, &status.run, &status.served) {
-        (Some(candidate), Some(run), _) => {
-            (run.version, &candidate.digest, &candidate.tables_digest)
+    let split = canary::split(seen);
+    let live = run::live(status);
+    let at_step = live.is_some_and(|run| canary::step(&seen.spec, run).is_some());
+    // Beside what serves as long as it is at a step, then alone.
+    let target = target.filter(|_| !at_step);
+    let (version, model, tables) = match (target, &status.run) {
+        (Some(candidate), Some(run)) => (
+            run.version,
+            candidate.digest.clone(),
+            candidate.tables_digest.clone(),
+        ),
+        _ => {
+            let standing = standing::standing(&seen.spec, status)?;
+            (standing.version, standing.digest, standing.tables_digest)
         }
-        (_, _, Some(served)) => (served.version, &served.digest, &served.tables_digest),
-        _ => return None,
     };
-    let (digest, tables_digest) = digests(model, tables)?;
+    let (digest, tables_digest) = digests(&model, &tables)?;
     Some(Action::Serve {
         version,
         digest,
         tables_digest,
+        candidate: split
+            .as_ref()
+            .filter(|_| at_step)
+            .map(|split| Box::new(split.candidate.clone())),
+        // Pods that may still hold both follow it.
+        traffic: split
+            .filter(|_| seen.serving.candidate.is_some() || live.is_some())
+            .map(|split| Box::new(split.traffic)),
     })
 }
 

@@ -18,6 +18,7 @@ use crate::{
     Observed, ObservedJob,
     retrain_request::{Asked, Pending, RetrainRequest, pending},
     run::{self, Step, digests, normal, warning},
+    standing,
     time::stored,
     training::MAX_ATTEMPTS,
 };
@@ -63,6 +64,7 @@ pub(crate) fn begin(seen: &Observed) -> Option<Step> {
         }
         Pending::Request(request) => {
             let idle = run::live(status).is_none() && !seen.spec.suspend;
+            let idle = idle && !standing::is_changing(seen);
             let served = status.served.as_ref().filter(|_| idle)?;
             Some(start(seen, served, &request))
         }
@@ -112,9 +114,13 @@ fn start(seen: &Observed, served: &ServedVersion, request: &RetrainRequest) -> S
 /// The next new facts about the refresh that is under way, if any follow.
 pub(crate) fn under_way(seen: &Observed, refresh: &TablesRefresh) -> Option<Step> {
     let serves = seen.status.served.as_ref();
-    if serves.is_none_or(|served| served.digest != refresh.digest) {
+    let leaves = serves.is_none_or(|served| served.digest != refresh.digest);
+    if leaves || standing::is_changing(seen) {
         let status = seen.status.clone();
-        let message = format!("v{} does not serve any more", refresh.version);
+        let message = format!(
+            "v{} does not serve any more, or not for long",
+            refresh.version
+        );
         let note = normal("RefreshSuperseded", format!("its tables: {message}"));
         let ending = (RefreshOutcome::Superseded, "ServedChanged", &*message);
         return Some(end(seen, status, ending, note));

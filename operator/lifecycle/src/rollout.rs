@@ -1,29 +1,72 @@
 //! From a passed gate to a version that serves.
 
-use searchop_api::{Candidate, Outcome, ServedVersion};
+use searchop_api::{Candidate, Outcome, Run, ServedVersion};
 use searchop_contract::FailureReason;
 
 use crate::{
-    Observed, gate,
-    run::{Ending, Step, digests, end, fail, left_standing, live, normal, reopen_run},
+    Observed, approval, canary, gate,
+    run::{
+        Ending, Step, digests, end, fail, left_standing, live, normal, open_rollout, reopen_run,
+        warning,
+    },
     time::stored,
     train_hash::settings_hash,
 };
 
+/// `rollout.abortedVersion` named the version.
+const ABORTED: &str = "Aborted";
+/// What the pods reported of a canary was over a limit.
+const ANALYSIS_FAILED: &str = "AnalysisFailed";
+
 /// The candidate passed the gate: is it what answers now?
-pub(crate) fn roll_out(seen: &Observed, candidate: &Candidate) -> Option<Step> {
+pub(crate) fn roll_out(seen: &Observed, run: &Run, candidate: &Candidate) -> Option<Step> {
+    if approval::is_aborted(&seen.spec, run) {
+        return Some(abort(seen, run));
+    }
+    if seen.spec.rollout.pinned_version.is_some() {
+        let verdict = seen.status.gate.as_ref()?.verdict;
+        let hold = approval::hold(&seen.spec, run, verdict)?;
+        return Some(approval::wait(seen, seen.status.clone(), hold));
+    }
+    if canary::step(&seen.spec, run).is_some() {
+        return canary::advance(seen, run);
+    }
     if !is_target(seen, candidate) {
         return None;
     }
     if has_settled(seen) {
         return Some(promote(seen, candidate));
     }
-    let message = seen.serving.stuck.as_ref()?;
+    Some(fail_rollout(seen, seen.serving.stuck.as_ref()?))
+}
+
+/// The pods did not get ready.
+pub(crate) fn fail_rollout(seen: &Observed, message: &str) -> Step {
     let mut step = fail(seen, FailureReason::RolloutFailed, message);
     step.notes
         .iter_mut()
         .for_each(|note| note.reason = "RolloutFailed");
-    Some(step)
+    step
+}
+
+/// The pods are ready, and what they report of the candidate is over a limit.
+pub(crate) fn fail_analysis(seen: &Observed, words: &str) -> Step {
+    let version = live(&seen.status).map_or(0, |run| run.version);
+    let ending = Ending {
+        outcome: Outcome::Failed,
+        reason: ANALYSIS_FAILED,
+        message: words.to_owned(),
+    };
+    let note = warning("CanaryFailed", format!("v{version} is given up: {words}"));
+    end(seen, seen.status.clone(), ending, note)
+}
+
+/// More room or memory may mend what failed.
+pub(crate) fn may_be_repeated(run: &Run) -> bool {
+    let reasons = [FailureReason::RolloutFailed.as_str(), ANALYSIS_FAILED];
+    run.reason
+        .as_deref()
+        .is_some_and(|reason| reasons.contains(&reason))
 }
 
 /// A first rollout failed, since its pods were late or their storage did not answer, say. Nothing
@@ -38,9 +81,24 @@ pub(crate) fn take_up(seen: &Observed) -> Option<Step> {
     Some(promote(&reopened, candidate))
 }
 
+/// Somebody gave the version up: what serves stays, or comes back.
+pub(crate) fn abort(seen: &Observed, run: &Run) -> Step {
+    let message = "rollout.abortedVersion names it".to_owned();
+    let note = warning(
+        "Aborted",
+        format!("v{} is given up: {message}", run.version),
+    );
+    let ending = Ending {
+        outcome: Outcome::Failed,
+        reason: ABORTED,
+        message,
+    };
+    end(seen, seen.status.clone(), ending, note)
+}
+
 fn is_target(seen: &Observed, candidate: &Candidate) -> bool {
     let wanted = digests(&candidate.digest, &candidate.tables_digest);
-    wanted.is_some() && seen.serving.target == wanted
+    wanted.is_some() && seen.serving.target == wanted && seen.serving.candidate.is_none()
 }
 
 fn has_settled(seen: &Observed) -> bool {
@@ -84,7 +142,7 @@ fn promote(seen: &Observed, candidate: &Candidate) -> Step {
 /// A rollout that failed for want of room or memory is tried again once the spec gives it more.
 pub(crate) fn reopen(seen: &Observed) -> Step {
     let mut status = seen.status.clone();
-    reopen_run(&mut status);
+    open_rollout(seen, &mut status);
     let mut version = 0;
     if let Some(run) = &mut status.run {
         run.settings_hash = Some(settings_hash(&seen.spec));

@@ -7,7 +7,7 @@
 //! (request | new trainHash) → run → candidate → gate → Promoted
 //!                              │ ↑       │        │ ↘ Failed(RolloutFailed) → Promoted, if first
 //!                              │ └ attempt, evaluation └→ Rejected | Inconclusive
-//!                              └→ Failed | Superseded  └→ Unchanged
+//!                              └→ Failed | Superseded  └→ Unchanged | AwaitingApproval → gate
 //! ```
 //!
 //! `suspend` starts no new work: no run, no second judgement. A run under way goes to its end.
@@ -18,9 +18,9 @@ use searchop_api::{
 use searchop_contract::{Digest, FailureReason};
 
 use crate::{
-    Note, NoteType, Observed, gate, history, judgement, refresh,
+    Note, NoteType, Observed, approval, canary, gate, history, judgement, refresh,
     retrain_request::{Asked, Pending, RetrainRequest, pending},
-    rollout,
+    rollout, standing,
     time::stored,
     train_hash::{settings_hash, train_hash},
     training,
@@ -40,6 +40,9 @@ pub(crate) struct Step {
 pub(crate) fn advance(seen: &Observed) -> Option<Step> {
     if let Some(refresh) = refresh::live(&seen.status) {
         return refresh::under_way(seen, refresh);
+    }
+    if let Some(step) = standing::follow(seen) {
+        return Some(step);
     }
     train(seen).or_else(|| refresh::begin(seen))
 }
@@ -119,12 +122,9 @@ fn passed<'a>(
     measured(run).filter(|_| gate::promotes(gate.verdict, on))
 }
 
-/// The wanted settings are not those that serve, so that a run for them is needed or was.
+/// The wanted settings are not those in force, so that a run for them is needed or was.
 pub(crate) fn is_wanted(seen: &Observed, status: &RankingModelStatus) -> bool {
-    status
-        .served
-        .as_ref()
-        .is_none_or(|served| served.train_hash != train_hash(&seen.spec))
+    standing::newest(status).is_none_or(|newest| newest.train_hash != train_hash(&seen.spec))
 }
 
 /// The request asked for nothing where the data have not changed. A change of the spec trains anyway.
@@ -136,7 +136,7 @@ pub(crate) fn only_if_data_changed(run: &Run) -> bool {
 
 fn under_way(seen: &Observed, run: &Run, replace: bool) -> Option<Step> {
     if let Some(candidate) = rolling_out(&seen.status, seen.spec.evaluation.on_inconclusive) {
-        return rollout::roll_out(seen, candidate);
+        return rollout::roll_out(seen, run, candidate);
     }
     if run.train_hash != train_hash(&seen.spec) {
         return Some(supersede(
@@ -153,6 +153,8 @@ fn under_way(seen: &Observed, run: &Run, replace: bool) -> Option<Step> {
         ));
     }
     match measured(run) {
+        // It is judged against what it would replace.
+        Some(_) if standing::is_changing(seen) => None,
         Some(candidate) => Some(judgement::judge(seen, run, candidate)),
         None => training::read_job(seen, run),
     }
@@ -164,8 +166,13 @@ fn at_rest(seen: &Observed) -> Option<Step> {
         return None;
     }
     let wanted = train_hash(&seen.spec);
-    let last = ended(&seen.status).filter(|(run, _)| run.train_hash == wanted);
-    if let Some((run, outcome)) = last {
+    let last = ended(&seen.status);
+    if let Some((run, Outcome::AwaitingApproval)) = last
+        && run.train_hash != wanted
+    {
+        return Some(approval::give_up(seen, run));
+    }
+    if let Some((run, outcome)) = last.filter(|(run, _)| run.train_hash == wanted) {
         if let Some(step) = rollout::take_up(seen) {
             return Some(step);
         }
@@ -175,22 +182,24 @@ fn at_rest(seen: &Observed) -> Option<Step> {
                 && gate.rules_hash != gate::rules_hash(&seen.spec.evaluation)
         });
         match outcome {
-            Outcome::Failed
-                if edited
-                    && run.reason.as_deref() == Some(FailureReason::RolloutFailed.as_str()) =>
-            {
+            Outcome::Failed if edited && rollout::may_be_repeated(run) => {
                 return Some(rollout::reopen(seen));
             }
             Outcome::Failed if edited && is_wanted(seen, &seen.status) => {
                 return Some(start(seen, None));
             }
-            Outcome::Rejected | Outcome::Inconclusive if other_rules => {
+            Outcome::Rejected | Outcome::Inconclusive | Outcome::AwaitingApproval
+                if other_rules =>
+            {
                 return Some(judgement::judge(seen, run, run.candidate.as_ref()?));
             }
             Outcome::Promoted if other_rules => {
                 return Some(judgement::judge_served(seen, run, run.candidate.as_ref()?));
             }
+            Outcome::AwaitingApproval => return approval::release(seen, run),
             Outcome::Rejected | Outcome::Inconclusive | Outcome::Failed => return None,
+            // It gave what is pinned, which is not what would serve without the pin.
+            Outcome::Unchanged if seen.spec.rollout.pinned_version.is_some() => return None,
             Outcome::Promoted | Outcome::Unchanged | Outcome::Superseded => {}
         }
     }
@@ -225,6 +234,7 @@ fn start(seen: &Observed, asked: Option<&RetrainRequest>) -> Step {
         start_time: stored(seen.now),
         evaluation: 0,
         attempt: 0,
+        canary: None,
         candidate: None,
         outcome: None,
         reason: None,
@@ -241,11 +251,21 @@ fn start(seen: &Observed, asked: Option<&RetrainRequest>) -> Step {
     if asked.is_some() {
         status.last_handled_request.clone_from(&run.request_token);
     }
+    history::give_up_waiting(&mut status);
     status.run = Some(run);
     status.gate = None;
     Step {
         status,
         notes: vec![note],
+    }
+}
+
+/// The run goes on to its rollout, at its first step where it has some.
+pub(crate) fn open_rollout(seen: &Observed, status: &mut RankingModelStatus) {
+    reopen_run(status);
+    let canary = canary::first_step(&seen.spec, status);
+    if let Some(run) = &mut status.run {
+        run.canary = canary;
     }
 }
 
@@ -311,13 +331,12 @@ pub(crate) fn end(
     run.message = Some(cut(&ending.message));
     run.completion_time = Some(stored(seen.now));
     let candidate = run.candidate.as_ref();
+    let promoted = candidate.filter(|_| ending.outcome == Outcome::Promoted);
     let entry = HistoryEntry {
         version: run.version,
         digest: candidate.map(|candidate| candidate.digest.clone()),
         // Nobody goes back to what never served, and the status has a limit.
-        tables_digest: candidate
-            .filter(|_| ending.outcome == Outcome::Promoted)
-            .map(|candidate| candidate.tables_digest.clone()),
+        tables_digest: promoted.map(|candidate| candidate.tables_digest.clone()),
         trigger: run.trigger,
         outcome: ending.outcome,
         reason: run.reason.clone(),
@@ -326,7 +345,11 @@ pub(crate) fn end(
         trained_through_time: candidate.map(|candidate| candidate.trained_through_time.clone()),
         completion_time: stored(seen.now),
     };
-    history::record(&mut status, entry);
+    history::record(
+        &mut status,
+        entry,
+        seen.spec.rollout.pinned_version.as_deref(),
+    );
     Step {
         status,
         notes: vec![note],

@@ -11,12 +11,13 @@ use k8s_openapi::{
     apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
 };
 use searchop_api::{RankingModelSpec, Serving};
-use searchop_contract::{Digest, labels, names};
+use searchop_contract::{Digest, LoadedVersion, labels, names};
 use serde::Serialize;
 
 use super::{
     Images, Owner,
     artifacts::artifacts_uri,
+    names::traffic_name,
     pod::{DefaultAmount, Storage, cpu_limit_env, env, pod_spec, resources, s3_env},
     ranker_name,
 };
@@ -51,6 +52,8 @@ pub struct ServedDigests {
     pub version: i32,
     pub digest: Digest,
     pub tables_digest: Digest,
+    /// A second version in the same pods.
+    pub candidate: Option<LoadedVersion>,
 }
 
 /// The Deployment that serves a version. It never says how many pods there are: that belongs to
@@ -138,18 +141,16 @@ fn ranker_pod(
     storage.scratch("cache", "/var/cache/searchop");
     // Trained already, so its folder is there; whatever else is in the claim is none of a ranker's.
     let artifacts_uri = storage.reach_only(&artifacts_uri(owner, spec), "artifacts");
-    let mut variables = vec![
-        env(names::MODEL_NAME_ENV, &owner.name),
-        env(names::MODEL_VERSION_ENV, served.version.to_string()),
-        env(names::MODEL_DIGEST_ENV, served.digest.as_str()),
-        env(names::TABLES_DIGEST_ENV, served.tables_digest.as_str()),
+    let mut variables = vec![env(names::MODEL_NAME_ENV, &owner.name)];
+    variables.extend(versions(owner, served, &mut storage));
+    variables.extend([
         env(names::ARTIFACTS_URI_ENV, artifacts_uri),
         env(
             names::MAX_CANDIDATES_ENV,
             spec.serving.max_candidates.to_string(),
         ),
         cpu_limit_env(RANKER_CONTAINER),
-    ];
+    ]);
     variables.extend(access(&spec.serving, &mut storage));
     variables.extend(answers(&spec.serving, &mut storage));
     variables.extend(s3_env(
@@ -215,6 +216,30 @@ fn ranker_pod(
         }]),
         ..pod_spec(container, storage)
     }
+}
+
+/// What is loaded. The file with who answers which part is of a ConfigMap of its own: an edit of it
+/// restarts no pod.
+fn versions(owner: &Owner, served: &ServedDigests, storage: &mut Storage) -> Vec<EnvVar> {
+    let Some(candidate) = &served.candidate else {
+        return vec![
+            env(names::MODEL_VERSION_ENV, served.version.to_string()),
+            env(names::MODEL_DIGEST_ENV, served.digest.as_str()),
+            env(names::TABLES_DIGEST_ENV, served.tables_digest.as_str()),
+        ];
+    };
+    let first = LoadedVersion {
+        version: served.version.unsigned_abs(),
+        digest: served.digest.clone(),
+        tables_digest: served.tables_digest.clone(),
+    };
+    let list = serde_json::to_string(&[&first, candidate]).expect("versions have only string keys");
+    let folder = storage.config("traffic", &traffic_name(&owner.name));
+    let file = format!("{folder}/{}", names::TRAFFIC_KEY);
+    vec![
+        env(names::VERSIONS_ENV, list),
+        env(names::TRAFFIC_FILE_ENV, file),
+    ]
 }
 
 fn port(name: &str, number: u16) -> ContainerPort {

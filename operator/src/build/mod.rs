@@ -10,6 +10,7 @@ mod names;
 mod pdb;
 mod pod;
 mod service;
+mod traffic;
 
 #[cfg(test)]
 mod tests;
@@ -25,3 +26,4 @@ pub use names::{ranker_name, ranker_url};
 pub use pdb::pod_disruption_budget;
 pub use pod::Images;
 pub use service::service;
+pub use traffic::traffic;

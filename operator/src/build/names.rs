@@ -6,6 +6,11 @@ pub fn ranker_name(model: &str) -> String {
     format!("{model}-rank")
 }
 
+/// Name of the ConfigMap with who answers which part of the requests.
+pub(super) fn traffic_name(model: &str) -> String {
+    format!("{model}-traffic")
+}
+
 /// Where requests go, inside the cluster.
 pub fn ranker_url(model: &str, namespace: &str, serving: &Serving) -> String {
     let scheme = serving.tls_secret_ref.as_ref().map_or("http", |_| "https");

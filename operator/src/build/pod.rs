@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::{
     api::core::v1::{
-        Capabilities, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource, KeyToPath,
-        PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec, ResourceFieldSelector,
-        ResourceRequirements, SeccompProfile, SecretKeySelector, SecretVolumeSource,
-        SecurityContext, Volume, VolumeMount,
+        Capabilities, ConfigMapVolumeSource, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource,
+        KeyToPath, PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec,
+        ResourceFieldSelector, ResourceRequirements, SeccompProfile, SecretKeySelector,
+        SecretVolumeSource, SecurityContext, Volume, VolumeMount,
     },
     apimachinery::pkg::api::resource::Quantity,
 };
@@ -126,6 +126,28 @@ impl Storage {
                 items: Some(keys.iter().map(item).collect()),
                 default_mode: Some(0o440),
                 ..SecretVolumeSource::default()
+            }),
+            ..Volume::default()
+        });
+        self.mounts.push(VolumeMount {
+            name: name.to_owned(),
+            mount_path: mount_path.clone(),
+            read_only: Some(true),
+            ..VolumeMount::default()
+        });
+        mount_path
+    }
+
+    /// The keys of a ConfigMap as files; returns their folder. The kubelet replaces them when the
+    /// ConfigMap changes.
+    pub fn config(&mut self, name: &str, config_map: &str) -> String {
+        let mount_path = format!("/etc/searchop/{name}");
+        self.volumes.push(Volume {
+            name: name.to_owned(),
+            config_map: Some(ConfigMapVolumeSource {
+                name: config_map.to_owned(),
+                default_mode: Some(0o440),
+                ..ConfigMapVolumeSource::default()
             }),
             ..Volume::default()
         });

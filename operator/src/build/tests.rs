@@ -2,7 +2,7 @@
 //! rolled-out change of behaviour, and reviewed as such.
 
 use searchop_api::RankingModelSpec;
-use searchop_contract::Digest;
+use searchop_contract::{Digest, LoadedVersion, Role, Share, Traffic};
 use searchop_lifecycle::JobRequest;
 use serde_json::{Value, json};
 
@@ -108,6 +108,7 @@ fn served() -> ServedDigests {
         version: 3,
         digest,
         tables_digest,
+        candidate: None,
     }
 }
 
@@ -161,6 +162,41 @@ fn deployments() {
         ranker_url("products", "shop", &guarded().serving),
         "https://products-rank.shop.svc:8080/rank"
     );
+}
+
+#[test]
+fn a_canary_is_a_second_version_in_the_pods_and_its_weights_are_data() {
+    let (digest, tables_digest) = digests("v4");
+    let both = ServedDigests {
+        candidate: Some(LoadedVersion {
+            version: 4,
+            digest,
+            tables_digest,
+        }),
+        ..served()
+    };
+    let canary = deployment(&owner(), &synthetic(), &images(), &both);
+    let container = &canary.spec.unwrap().template.spec.unwrap();
+    insta::assert_yaml_snapshot!(
+        "canary",
+        (
+            &container.containers[0].env,
+            &container.containers[0].volume_mounts,
+            &container.volumes
+        )
+    );
+    let share = |version, role, weight| Share {
+        version,
+        role,
+        weight,
+        shadow: 0,
+    };
+    let shares = Traffic {
+        revision: "v4-1".into(),
+        shares: vec![share(3, Role::Served, 95), share(4, Role::Candidate, 5)],
+        abort: None,
+    };
+    insta::assert_yaml_snapshot!("traffic", traffic(&owner(), &shares));
 }
 
 #[test]

@@ -37,12 +37,24 @@ impl Scene<'_> {
                     version,
                     digest,
                     tables_digest,
+                    candidate,
+                    traffic,
                 } => {
                     let served = ServedDigests {
                         version: *version,
                         digest: digest.clone(),
                         tables_digest: tables_digest.clone(),
+                        candidate: candidate.as_deref().cloned(),
                     };
+                    // Before the pods that mount it.
+                    if let Some(traffic) = traffic {
+                        let wanted = build::traffic(self.owner, traffic);
+                        let Self { context, owner, .. } = self;
+                        context
+                            .applied
+                            .ensure(&context.calls, owner, wanted)
+                            .await?;
+                    }
                     self.serve(&served).await?;
                 }
                 Action::RetainJobs {

@@ -5,6 +5,7 @@ mod execute;
 mod job_state;
 mod observe;
 mod reconcile;
+mod scrape;
 mod serving_state;
 
 pub use controller::run;

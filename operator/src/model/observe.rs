@@ -4,13 +4,13 @@ use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::Deployment, batch::v1::Job, core::v1::Pod};
 use kube::ResourceExt;
 use searchop_api::{RankingModel, RetrainSchedule, ScheduleAction};
-use searchop_contract::labels;
+use searchop_contract::{TrafficReport, labels};
 use searchop_lifecycle::{JobKey, Observed, ObservedJob, is_under_way};
 
-use super::{job_state, serving_state};
+use super::{job_state, scrape, serving_state};
 use crate::{
     build::{Images, Owner, model_selector, ranker_name, ranker_selector, ranker_url},
-    runtime::{Calls, Error},
+    runtime::{Calls, Error, reconciler::is_being_deleted},
 };
 
 /// A model's surroundings. Objects of the right name that belong to somebody else are left out.
@@ -24,6 +24,8 @@ pub struct World {
     pub deployment: Option<Deployment>,
     /// Only looked up while a rollout is under way, to see whether it got stuck and why.
     pub ranker_pods: Vec<Pod>,
+    /// What the ready ones of them report, while a canary is under way.
+    pub traffic: Vec<Option<TrafficReport>>,
     pub next_retrain: Option<Timestamp>,
 }
 
@@ -31,12 +33,14 @@ pub struct World {
 pub async fn observe(calls: &Calls, owner: &Owner, model: &RankingModel) -> Result<World, Error> {
     let (run_job, (deployment, ranker_pods), next_retrain) = tokio::try_join!(
         run_job(calls, owner, model),
-        ranker(calls, owner),
+        ranker(calls, owner, model),
         next_retrain(calls, owner)
     )?;
+    let traffic = traffic(model, &ranker_pods).await;
     Ok(World {
         deployment,
         ranker_pods,
+        traffic,
         next_retrain,
         ..run_job
     })
@@ -85,13 +89,31 @@ async fn predecessor(calls: &Calls, owner: &Owner, name: &str) -> Result<Option<
     Ok(unfinished.into_iter().next())
 }
 
-async fn ranker(calls: &Calls, owner: &Owner) -> Result<(Option<Deployment>, Vec<Pod>), Error> {
+/// A candidate has passed the gate and shares the requests of what serves.
+pub fn is_canary(model: &RankingModel) -> bool {
+    let run = model.status.as_ref().and_then(|status| status.run.as_ref());
+    run.is_some_and(|run| run.canary.is_some() && run.outcome.is_none())
+}
+
+async fn traffic(model: &RankingModel, pods: &[Pod]) -> Vec<Option<TrafficReport>> {
+    if !is_canary(model) {
+        return Vec::new();
+    }
+    let ready = |pod: &&Pod| serving_state::is_ready(pod) && !is_being_deleted(*pod);
+    scrape::traffic(&pods.iter().filter(ready).collect::<Vec<_>>()).await
+}
+
+async fn ranker(
+    calls: &Calls,
+    owner: &Owner,
+    model: &RankingModel,
+) -> Result<(Option<Deployment>, Vec<Pod>), Error> {
     let deployment: Option<Deployment> = calls
         .get(&owner.namespace, &ranker_name(&owner.name))
         .await?;
     let deployment = deployment.filter(|deployment| owner.owns(&deployment.metadata));
     let pods = match &deployment {
-        Some(deployment) if serving_state::is_rolling_out(deployment) => {
+        Some(deployment) if is_canary(model) || serving_state::is_rolling_out(deployment) => {
             calls
                 .list(&owner.namespace, &ranker_selector(owner))
                 .await?
@@ -147,6 +169,7 @@ impl Viewpoint<'_> {
         };
         let deployment = world.deployment.as_ref();
         let mut serving = serving_state::observed(deployment, &world.ranker_pods, &wanted);
+        serving.traffic.clone_from(&world.traffic);
         let mode = model.spec.serving.autoscaling.mode;
         serving.pods = serving_state::pods(deployment, mode, status.replicas.unwrap_or(0));
         Observed {

@@ -9,7 +9,7 @@ use searchop_lifecycle::{Note, NoteType, Observed, ObservedJob, Plan, plan};
 
 use super::{
     execute::Scene,
-    observe::{Viewpoint, World, observe},
+    observe::{Viewpoint, World, is_canary, observe},
     serving_state::is_rolling_out,
 };
 use crate::{
@@ -23,8 +23,8 @@ use crate::{
 
 /// Facts may lead to facts, but not for ever.
 const PASSES: usize = 6;
-/// Pods are not watched; why one does not start is looked up this often while a Job is active or a
-/// version is rolled out.
+/// Pods are not watched; why one does not start, and what it reports of a canary, is looked up this
+/// often while a Job is active or a version is rolled out.
 const WHILE_UNDER_WAY: Duration = Duration::from_secs(10);
 
 /// Brings one model a step further. `known` may be old: facts are read from the server, so that
@@ -114,7 +114,7 @@ async fn act(
         seen.job,
         Some(ObservedJob::Active { .. } | ObservedJob::Blocked { .. })
     );
-    let rolling_out = world.deployment.as_ref().is_some_and(is_rolling_out);
+    let rolling_out = is_canary(model) || world.deployment.as_ref().is_some_and(is_rolling_out);
     let pause = pause(planned.wake_at, seen.now);
     Ok(Action::requeue(if training || rolling_out {
         pause.min(WHILE_UNDER_WAY)

@@ -6,7 +6,7 @@ use k8s_openapi::api::{
 };
 use kube::ResourceExt;
 use searchop_api::{AutoscalingMode, RankingModelSpec};
-use searchop_contract::names;
+use searchop_contract::{LoadedVersion, names};
 use searchop_lifecycle::ObservedServing;
 use serde_json::Value;
 
@@ -84,7 +84,12 @@ pub fn observed(
             .flatten(),
         ready_pods: status.ready_replicas.unwrap_or(0),
         pods: status.replicas.unwrap_or(0),
+        candidate: target
+            .as_ref()
+            .and_then(|target| target.candidate.clone())
+            .map(|candidate| (candidate.digest, candidate.tables_digest)),
         target: target.map(|target| (target.digest, target.tables_digest)),
+        traffic: Vec::new(),
     }
 }
 
@@ -134,10 +139,25 @@ pub fn target(deployment: &Deployment) -> Option<ServedDigests> {
             .find(|variable| variable.name == name)?;
         found.value.as_deref()
     };
+    if let Some(list) = variable(names::VERSIONS_ENV) {
+        return both(list);
+    }
     Some(ServedDigests {
         version: variable(names::MODEL_VERSION_ENV)?.parse().ok()?,
         digest: variable(names::MODEL_DIGEST_ENV)?.parse().ok()?,
         tables_digest: variable(names::TABLES_DIGEST_ENV)?.parse().ok()?,
+        candidate: None,
+    })
+}
+
+/// Two versions, the served one first.
+fn both(list: &str) -> Option<ServedDigests> {
+    let [served, candidate]: [LoadedVersion; 2] = serde_json::from_str(list).ok()?;
+    Some(ServedDigests {
+        version: served.version.try_into().ok()?,
+        digest: served.digest,
+        tables_digest: served.tables_digest,
+        candidate: Some(candidate),
     })
 }
 
@@ -244,7 +264,7 @@ fn is_its_own_doing(end: &ContainerStateTerminated) -> bool {
     end.reason.as_deref() == Some("OOMKilled") || ![0, KILLED, TERMINATED].contains(&end.exit_code)
 }
 
-fn is_ready(pod: &Pod) -> bool {
+pub fn is_ready(pod: &Pod) -> bool {
     let conditions = pod
         .status
         .as_ref()

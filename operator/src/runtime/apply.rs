@@ -72,7 +72,7 @@ impl Applied {
     }
 }
 
-/// Hash of what we may have set: the spec without replicas, labels, our annotations, owners. Left
+/// Hash of what we may have set: the spec without replicas, data, labels, our annotations, owners. Left
 /// out is what others write all the time.
 fn fingerprint<K: Namespaced>(object: &K) -> u64 {
     let metadata = object.meta();
@@ -81,10 +81,10 @@ fn fingerprint<K: Namespaced>(object: &K) -> u64 {
         .iter()
         .flatten()
         .filter(|(key, _)| key.contains("searchop.io/"));
-    let mut spec = serde_json::to_value(object)
-        .ok()
-        .and_then(|mut value| value.get_mut("spec").map(Value::take))
-        .unwrap_or(Value::Object(Map::new()));
+    let mut all = serde_json::to_value(object).unwrap_or_default();
+    let mut part = |name: &str| all.get_mut(name).map(Value::take);
+    let data = part("data").unwrap_or_default();
+    let mut spec = part("spec").unwrap_or(Value::Object(Map::new()));
     if let Some(fields) = spec.as_object_mut() {
         fields.remove("replicas");
     }
@@ -95,6 +95,7 @@ fn fingerprint<K: Namespaced>(object: &K) -> u64 {
     serde_json::to_string(&metadata.owner_references)
         .unwrap_or_default()
         .hash(&mut hasher);
+    data.to_string().hash(&mut hasher);
     spec.to_string().hash(&mut hasher);
     hasher.finish()
 }

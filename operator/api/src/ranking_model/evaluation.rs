@@ -192,4 +192,6 @@ pub enum Goal {
 pub enum OnInconclusive {
     Reject,
     Promote,
+    /// It waits until rollout.approvedVersion names it.
+    AwaitApproval,
 }

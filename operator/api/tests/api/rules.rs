@@ -14,6 +14,7 @@ fn model(pointer: &str, value: Value) -> RankingModel {
             "data": {"synthetic": {}},
             "evaluation": {"baselines": ["Bm25"], "gates": [{"name": "floor", "metric": "NDCG", "threshold": "0.1"}]},
             "serving": {"autoscaling": {}},
+            "rollout": {},
             "artifacts": {"uri": "pvc://models/products"}
         }
     });
@@ -130,6 +131,24 @@ fn rules_of_a_model() {
             with_keys(),
             artifacts("s3://models", secret(), Value::Null),
             "artifacts on s3:// need artifacts.readerSecretRef: name the Secret",
+        ),
+        (
+            "/spec/rollout",
+            json!({"strategy": "Canary", "steps": [{"weight": 0, "shadowPercent": 10}, {"weight": 5}]}),
+            json!({"strategy": "Canary", "steps": [{"weight": 0}]}),
+            "a step needs either a weight, or weight 0 and a shadowPercent",
+        ),
+        (
+            "/spec/rollout",
+            json!({"steps": [{"weight": 5, "holdSeconds": 60}]}),
+            json!({"steps": [{"weight": 5, "shadowPercent": 10}]}),
+            "a step needs either a weight, or weight 0 and a shadowPercent",
+        ),
+        (
+            "/spec/rollout",
+            json!({"approvedVersion": "v7", "abortedVersion": "v6"}),
+            json!({"approvedVersion": "v7", "abortedVersion": "v7"}),
+            "a version cannot be approved and aborted at once",
         ),
         (
             "/spec/evaluation/gates",
@@ -341,7 +360,8 @@ fn a_blackout_ends_after_it_starts() {
 
 #[test]
 fn decimals_quantities_and_places_have_a_form() {
-    let rows: [(&str, &[&str], &[&str]); 10] = [
+    let digest = &*format!("sha256:{}", "0a".repeat(32));
+    let rows: [(&str, &[&str], &[&str]); 11] = [
         (
             "/spec/properties/evaluation/properties/gates/items/properties/threshold",
             &["0", "0.6", "1", "1.0"],
@@ -399,6 +419,11 @@ fn decimals_quantities_and_places_have_a_form() {
             "/spec/properties/serving/properties/queryLog/properties/uri",
             &["pvc://claim", "pvc://claim/a/b"],
             &["s3://bucket/a", "file:///tmp", "pvc://"],
+        ),
+        (
+            "/spec/properties/rollout/properties/pinnedVersion",
+            &["v7", "7", digest],
+            &["", "v0", "latest", "v07", "sha256:ab"],
         ),
     ];
     for (path, good, bad) in rows {

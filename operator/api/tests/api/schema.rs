@@ -241,6 +241,9 @@ fn defaults_are_visible() {
         "lagDays",
         "tablesMaxAgeSeconds",
         "uri",
+        "approvedVersion",
+        "abortedVersion",
+        "pinnedVersion",
     ];
     for (kind, schema) in schemas() {
         let mut nodes = Vec::new();

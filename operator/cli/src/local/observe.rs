@@ -1,7 +1,7 @@
 //! What is: the stored facts and the processes, in the words of the plan.
 
 use jiff::Timestamp;
-use searchop_api::{RankingModel, RetrainSchedule, ScheduleAction};
+use searchop_api::{RankingModel, RetrainSchedule, ScheduleAction, Strategy};
 use searchop_contract::labels;
 use searchop_lifecycle::{Observed, ObservedJob, ObservedServing};
 
@@ -17,11 +17,14 @@ pub struct Sight<'a> {
 pub fn observe(sight: Sight<'_>, now: Timestamp) -> Observed {
     let metadata = &sight.model.metadata;
     let annotations = metadata.annotations.as_ref();
+    // One process answers, so there is nothing to share requests among.
+    let mut spec = sight.model.spec.clone();
+    spec.rollout.strategy = Strategy::RollingUpdate;
     let annotation = |key| annotations.and_then(|all| all.get(key)).cloned();
     Observed {
         name: metadata.name.clone().unwrap_or_default(),
         generation: metadata.generation.unwrap_or(1),
-        spec: sight.model.spec.clone(),
+        spec,
         status: sight.model.status.clone().unwrap_or_default(),
         retrain_request: annotation(labels::RETRAIN_REQUESTED),
         refresh_request: annotation(labels::REFRESH_REQUESTED),

@@ -291,6 +291,7 @@ impl Rankers {
             stuck: newest.and_then(|slot| slot.stuck(&self.log_file(slot.target.version))),
             ready_pods: count(slots().filter(|slot| slot.ready()).count()),
             pods: count(slots().filter(|slot| slot.process.is_some()).count() + self.leaving.len()),
+            ..ObservedServing::default()
         }
     }
 

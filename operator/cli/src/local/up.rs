@@ -302,6 +302,7 @@ impl Local {
                 version,
                 digest,
                 tables_digest,
+                ..
             } => {
                 let environment = environment(&self.model.spec.serving, &self.state);
                 self.rankers.serve(Target {

@@ -139,11 +139,13 @@ fn say_outcome(run: &Run, outcome: Outcome, log: Log) -> Exit {
         run.message.as_deref().unwrap_or("no more is known")
     );
     match outcome {
-        Outcome::Promoted | Outcome::Unchanged => log.info(outcome.as_str(), &message),
+        Outcome::Promoted | Outcome::Unchanged | Outcome::AwaitingApproval => {
+            log.info(outcome.as_str(), &message)
+        }
         _ => log.warn(outcome.as_str(), &message),
     }
     match outcome {
-        Outcome::Promoted | Outcome::Unchanged => Exit::Done,
+        Outcome::Promoted | Outcome::Unchanged | Outcome::AwaitingApproval => Exit::Done,
         Outcome::Rejected | Outcome::Inconclusive => Exit::Refused,
         Outcome::Failed | Outcome::Superseded => Exit::Failed,
     }

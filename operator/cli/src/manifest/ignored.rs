@@ -11,7 +11,7 @@ pub struct Ignored {
     pub instead: &'static str,
 }
 
-const CLUSTER_ONLY: [(&str, &str); 10] = [
+const CLUSTER_ONLY: [(&str, &str); 13] = [
     ("/metadata/namespace", "one model a folder"),
     (
         "/spec/data/sources/credentialsSecretRef",
@@ -24,6 +24,15 @@ const CLUSTER_ONLY: [(&str, &str); 10] = [
     (
         "/spec/training/resources/limits/memory",
         "nothing limits memory here",
+    ),
+    (
+        "/spec/rollout/strategy",
+        "a new version takes over once it is ready",
+    ),
+    ("/spec/rollout/steps", "there are no steps without a canary"),
+    (
+        "/spec/rollout/analysis",
+        "there is no analysis without a canary",
     ),
     ("/spec/serving/autoscaling", "one ranker process answers"),
     ("/spec/serving/replicas", "one ranker process answers"),

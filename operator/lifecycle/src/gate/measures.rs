@@ -90,7 +90,7 @@ pub(crate) fn measure_of(rule: &GateRule) -> Measure {
 /// The first rule's metric of the candidate: `NDCG@10 0.741`.
 pub fn headline(evaluation: &Evaluation, figures: &[Figure]) -> String {
     let Some(first) = evaluation.gates.first() else {
-        return "not measured".to_owned();
+        return super::NOT_MEASURED.to_owned();
     };
     match headline_value(evaluation, figures) {
         Some(value) => format!("{}@{} {value:.3}", first.metric, first.k),

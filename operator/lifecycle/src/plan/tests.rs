@@ -1,6 +1,8 @@
 //! Named situations, each a snapshot of what the plan says about it.
 
+mod canary;
 mod refresh;
+mod rollout;
 mod size;
 mod walks;
 mod world;
@@ -80,8 +82,24 @@ fn render(plan: &Plan) -> String {
                 job.keep.len()
             ),
             Action::Serve {
-                version, digest, ..
-            } => format!("do: Serve v{version} {}", digest.short()),
+                version,
+                digest,
+                candidate,
+                traffic,
+                ..
+            } => {
+                let mut line = format!("do: Serve v{version} {}", digest.short());
+                if let Some(candidate) = candidate {
+                    line += &format!(" and v{} {}", candidate.version, candidate.digest.short());
+                }
+                for share in traffic.iter().flat_map(|traffic| &traffic.shares) {
+                    line += &format!(
+                        ", v{} {:?} {} % shadow {} %",
+                        share.version, share.role, share.weight, share.shadow
+                    );
+                }
+                line
+            }
             other => format!("do: {other:?}"),
         });
     }

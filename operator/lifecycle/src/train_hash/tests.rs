@@ -79,6 +79,17 @@ fn table() -> Vec<(&'static str, Value, Effect)> {
         ("/evaluation/gates/0/margin", json!("0.02"), Nothing),
         ("/evaluation/confidence", json!("0.9"), Nothing),
         ("/evaluation/onInconclusive", json!("Promote"), Nothing),
+        ("/rollout/approval", json!("Manual"), Nothing),
+        ("/rollout/strategy", json!("Canary"), Nothing),
+        ("/rollout/analysis/minRequests", json!(7), Nothing),
+        ("/rollout/analysis/maxErrorPercent", json!(7), Nothing),
+        ("/rollout/analysis/maxP99IncreasePercent", json!(7), Nothing),
+        (
+            "/rollout/analysis/maxMissingIncreasePercent",
+            json!(7),
+            Nothing,
+        ),
+        ("/rollout/steps", json!([{"weight": 7}]), Nothing),
         ("/serving/autoscaling/mode", json!("Fixed"), Nothing),
         ("/serving/autoscaling/minReplicas", json!(3), Nothing),
         ("/serving/autoscaling/maxReplicas", json!(30), Nothing),
@@ -177,6 +188,7 @@ fn the_table_names_every_field_of_the_spec() {
             let covered = named.contains(&leaf.as_str())
                 || leaf.starts_with("/evaluation/gates/")
                 || leaf.starts_with("/evaluation/baselines/")
+                || leaf.starts_with("/rollout/steps/")
                 // One value only.
                 || leaf == "/data/sources/events/format";
             assert!(covered, "{leaf} is in no row");

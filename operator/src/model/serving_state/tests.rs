@@ -27,6 +27,7 @@ impl Fixture {
             version: 3,
             digest: Digest::of(b"model"),
             tables_digest: Digest::of(b"tables"),
+            candidate: None,
         };
         Self {
             owner,

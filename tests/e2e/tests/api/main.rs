@@ -14,6 +14,7 @@ mod lease;
 mod refresh;
 mod refusals;
 mod rest;
+mod rollout;
 mod schedule;
 
 use std::{

@@ -6,6 +6,7 @@
 )]
 
 mod bad_input;
+mod canary;
 mod damage;
 mod quick_start;
 mod rollout;

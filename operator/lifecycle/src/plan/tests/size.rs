@@ -2,7 +2,9 @@
 
 use searchop_api::{
     Candidate, Figure, GateRule, GateStatus, Goal, HistoryEntry, Outcome, RefreshOutcome, Run,
-    ServedVersion, TablesRefresh, Trigger, Verdict, figures::decimal,
+    ServedVersion, TablesRefresh, Trigger, Verdict,
+    conditions::{AWAITING_APPROVAL, ConditionState, ConditionStatus, set_condition},
+    figures::decimal,
 };
 use searchop_contract::{Evidence, ListSlice, Metric, Reference};
 
@@ -111,15 +113,15 @@ fn the_largest_status_fits() {
         status.served = Some(full_version(version - 1));
         status.previous = Some(full_version(version - 2));
         status.gate = (outcome != Outcome::Failed).then_some(gate);
-        status.history = (0..10)
+        status.history = (0..history::MAX_ENTRIES)
             .map(|n| HistoryEntry {
                 digest: Some(candidate.digest.clone()),
-                tables_digest: Some(candidate.tables_digest.clone()),
+                tables_digest: (n < history::WITH_TABLES).then(|| candidate.tables_digest.clone()),
                 trigger: Trigger::SpecChange,
-                reason: Some("StorageUnavailable".into()),
+                reason: Some("Promoted".into()),
                 headline_metric: Some("NDCG@1000 not measured".into()),
                 trained_through_time: Some(time("2026-11-24T00:00:00Z")),
-                ..crate::testing::history_entry(version - n, Outcome::Promoted)
+                ..crate::testing::history_entry(version - n as i32, Outcome::Promoted)
             })
             .collect();
         status.ignored_refresh = Some("x".repeat(64));
@@ -151,6 +153,15 @@ fn the_largest_status_fits() {
             start_time: time("2026-11-24T00:00:00Z"),
             evaluation: 99,
             attempt: 2,
+            canary: Some(searchop_api::Canary {
+                step: 9,
+                start_time: Some(time("2026-11-24T00:00:00Z")),
+                shadow: Some(searchop_api::ShadowOverlap {
+                    requests: i64::from(u32::MAX),
+                    overlap: "0.123456".into(),
+                    top10_change: "0.123456".into(),
+                }),
+            }),
             candidate: Some(candidate),
             outcome: Some(outcome),
             reason: Some("StorageUnavailable".into()),
@@ -159,6 +170,14 @@ fn the_largest_status_fits() {
         });
         seen.spec = edited(&spec, "/training/parameters/numLeaves", json!(15));
         seen.status.run.as_mut().unwrap().train_hash = crate::train_hash(&seen.spec);
+        // A version waited once, so whether one does is told for ever.
+        let waited = ConditionState {
+            type_: AWAITING_APPROVAL,
+            status: ConditionStatus::True,
+            reason: "ApprovalRequired".into(),
+            message: String::new(),
+        };
+        set_condition(&mut seen.status.conditions, waited, 1, seen.now);
         let mut status = seen.status.clone();
         conditions::write(&mut status, &seen);
         assert!(is_true(&status.conditions, "Stalled"));

@@ -19,12 +19,14 @@ enum Event {
     EndJob(End),
     SettlePods,
     JamPods,
+    CandidateAnswers(u64, u64),
     PodsGone,
     JobsGone,
     Leaves(i32),
     Gates(usize),
     Memory(&'static str),
     Suspend(bool),
+    Rollout(usize),
     Ask(&'static str),
     AskRefresh(&'static str),
     RemoveRequest,
@@ -54,12 +56,15 @@ fn event() -> impl Strategy<Value = Event> {
         6 => end.prop_map(Event::EndJob),
         5 => Just(Event::SettlePods),
         1 => Just(Event::JamPods),
+        1 => prop_oneof![Just((1000, 0)), Just((1000, 900)), Just((3, 0))]
+            .prop_map(|(all, failed)| Event::CandidateAnswers(all, failed)),
         1 => Just(Event::PodsGone),
         3 => Just(Event::JobsGone),
         1 => prop_oneof![Just(31), Just(15), Just(7)].prop_map(Event::Leaves),
         1 => (0_usize..4).prop_map(Event::Gates),
         1 => prop_oneof![Just("512Mi"), Just("1Gi")].prop_map(Event::Memory),
         1 => any::<bool>().prop_map(Event::Suspend),
+        2 => (0_usize..ROLLOUTS).prop_map(Event::Rollout),
         1 => prop_oneof![
             Just("Manual/ada"), Just("Schedule/nightly"), Just("Schedule/nightly!replace"), Just("nonsense")
         ].prop_map(Event::Ask),
@@ -91,6 +96,25 @@ fn gate_lists() -> [serde_json::Value; 4] {
     ]
 }
 
+const ROLLOUTS: usize = 11;
+
+/// What people write below `spec.rollout`.
+fn rollouts() -> [serde_json::Value; ROLLOUTS] {
+    [
+        json!({}),
+        json!({"approval": "Manual"}),
+        json!({"approval": "Manual", "approvedVersion": "v2"}),
+        json!({"approvedVersion": "v3"}),
+        json!({"abortedVersion": "v2"}),
+        json!({"pinnedVersion": "v1"}),
+        json!({"pinnedVersion": "2"}),
+        json!({"pinnedVersion": "v99", "approval": "Manual"}),
+        json!({"strategy": "Canary"}),
+        json!({"strategy": "Canary", "approval": "Manual", "approvedVersion": "v2"}),
+        json!({"strategy": "Canary", "steps": [{"weight": 0, "shadowPercent": 9}, {"weight": 9, "holdSeconds": 0}]}),
+    ]
+}
+
 fn happen(world: &mut World, event: Event) {
     match event {
         Event::Pass => drop(world.pass()),
@@ -98,6 +122,7 @@ fn happen(world: &mut World, event: Event) {
         Event::EndJob(end) => world.end_job(end),
         Event::SettlePods => world.settle_pods(),
         Event::JamPods => world.jam_pods("pod products-1 is not ready"),
+        Event::CandidateAnswers(all, failed) => world.candidate_requests = (all, failed),
         Event::JobsGone => world.finish_leaving(),
         Event::PodsGone => world.seen.serving = Default::default(),
         Event::Leaves(leaves) => {
@@ -124,6 +149,10 @@ fn happen(world: &mut World, event: Event) {
             let spec = edited(&world.seen.spec, "/suspend", json!(suspend));
             world.edit(spec);
         }
+        Event::Rollout(which) => {
+            let spec = edited(&world.seen.spec, "/rollout", rollouts()[which].clone());
+            world.edit(spec);
+        }
         Event::Ask(who) => {
             let now = world.seen.now;
             world.ask(who, &now.to_string());
@@ -148,7 +177,7 @@ proptest! {
         }
         // Left alone with a world that works, it comes to rest with nothing under way.
         let spec = edited(&world.seen.spec, "/suspend", json!(false));
-        world.edit(spec);
+        world.edit(edited(&spec, "/rollout", json!({})));
         for _ in 0..6 {
             world.run_to_its_end(End::Report { name: "last", gain: 0.2 });
         }

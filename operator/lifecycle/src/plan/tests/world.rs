@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use searchop_api::{GateStatus, Outcome, RankingModelSpec, Verdict, conditions};
-use searchop_contract::FailureReason;
+use searchop_contract::{Buckets, FailureReason, ShadowTraffic, VersionTraffic};
 
 use super::super::*;
 use crate::{
@@ -37,6 +37,10 @@ pub struct World {
     pub waiting: Option<String>,
     /// Jobs that were ever made and train.
     pub started: usize,
+    /// The file that pods read.
+    pub weights: Option<Traffic>,
+    /// What each pod reports of a candidate: requests and how many of them failed.
+    pub candidate_requests: (u64, u64),
 }
 
 impl World {
@@ -47,6 +51,8 @@ impl World {
             leaving: BTreeSet::new(),
             waiting: None,
             started: 0,
+            weights: None,
+            candidate_requests: (1000, 0),
         }
     }
 
@@ -119,17 +125,24 @@ impl World {
         {
             let target = self.seen.serving.target.as_ref().expect("something serves");
             assert_eq!((target.0.as_str(), target.1.as_str()), (&*digest, &*tables));
+            assert_eq!(self.seen.serving.candidate, None);
             assert!(
                 self.seen.serving.settled,
                 "served was replaced before the pods had settled"
             );
+            let back = known(before)
+                .iter()
+                .any(|known| Some(known.version) == after.served.as_ref().map(|now| now.version));
             let refreshed = before
                 .served
                 .as_ref()
                 .is_some_and(|old| old.digest == digest)
                 && refresh::live(before).is_some();
-            let gate = after.gate.as_ref().filter(|_| !refreshed);
-            assert!(refreshed || gate.is_some(), "promoted without a gate");
+            let gate = after.gate.as_ref().filter(|_| !refreshed && !back);
+            assert!(
+                refreshed || back || gate.is_some(),
+                "promoted without a gate"
+            );
             let passes = |gate: &GateStatus| gate.verdict <= Verdict::Inconclusive;
             assert!(gate.is_none_or(passes), "{gate:?}");
         }
@@ -148,6 +161,7 @@ impl World {
             .conditions
             .iter()
             .map(|condition| &*condition.type_)
+            .filter(|type_| *type_ != "AwaitingApproval")
             .collect();
         assert_eq!(
             conditions,
@@ -202,13 +216,34 @@ impl World {
             Action::Serve {
                 digest,
                 tables_digest,
+                candidate,
+                traffic,
                 ..
             } => {
+                let address = |one: &LoadedVersion| (one.digest.clone(), one.tables_digest.clone());
                 let target = Some((digest.clone(), tables_digest.clone()));
-                if self.seen.serving.target != target {
-                    self.seen.serving.target = target;
-                    self.seen.serving.settled = false;
-                    self.seen.serving.stuck = None;
+                let candidate = candidate.as_deref().map(address);
+                let served = self.seen.status.served.as_ref();
+                assert!(
+                    candidate.is_none() || served.is_some_and(|one| one.digest == digest.as_str()),
+                    "a canary beside what does not serve"
+                );
+                assert!(
+                    candidate.is_none() || traffic.is_some(),
+                    "pods without weights"
+                );
+                if let Some(traffic) = traffic {
+                    let weights = traffic.shares.iter().map(|share| u32::from(share.weight));
+                    assert_eq!(weights.sum::<u32>(), 100);
+                    self.weights = Some((**traffic).clone());
+                }
+                let serving = &mut self.seen.serving;
+                if serving.target != target || serving.candidate != candidate {
+                    serving.target = target;
+                    serving.candidate = candidate;
+                    serving.settled = false;
+                    serving.stuck = None;
+                    serving.traffic = Vec::new();
                 }
             }
         }
@@ -288,6 +323,49 @@ impl World {
             serving.stuck = None;
             serving.ready_pods = 2;
             serving.pods = 2;
+            serving.traffic = Vec::new();
+        }
+        if let Some(candidate) = self.seen.serving.candidate.clone() {
+            let report = self.report(&candidate);
+            self.seen.serving.traffic = vec![Some(report.clone()), Some(report)];
+        }
+    }
+
+    /// What a pod that holds both says.
+    fn report(&self, candidate: &(Digest, Digest)) -> TrafficReport {
+        let (requests, errors) = self.candidate_requests;
+        let served = self.seen.serving.target.as_ref();
+        let one =
+            |(digest, tables): &(Digest, Digest), requests: u64, errors: u64| VersionTraffic {
+                version: 1,
+                digest: digest.clone(),
+                tables_digest: tables.clone(),
+                weight: 0,
+                aborted: None,
+                requests,
+                errors,
+                values: requests * 10,
+                missing: requests,
+                latency: Buckets {
+                    bounds: vec![1.0, 2.0],
+                    counts: vec![requests, 0, 0],
+                },
+                scores: None,
+                shadow: Some(ShadowTraffic {
+                    requests,
+                    errors,
+                    overlap_sum: requests as f64 * 0.9,
+                    top10_change_sum: requests as f64 * 0.1,
+                }),
+            };
+        let versions = served.into_iter().map(|address| one(address, 10_000, 0));
+        TrafficReport {
+            revision: self
+                .weights
+                .as_ref()
+                .map(|weights| weights.revision.clone()),
+            refused: None,
+            versions: versions.chain([one(candidate, requests, errors)]).collect(),
         }
     }
 

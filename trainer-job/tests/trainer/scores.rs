@@ -95,8 +95,7 @@ fn lightgbm_and_the_forest_agree_bit_for_bit() {
     }
 }
 
-/// The largest difference of a contribution from LightGBM's over `parts`, with rows whose
-/// contributions must add up to their scores.
+/// Scores and contributions must be LightGBM's over `parts`, and add up.
 fn explains_as_lightgbm(text: &str, parts: f64) {
     let forest = Forest::parse(text.as_bytes()).unwrap();
     let mut rng = ChaCha8Rng::seed_from_u64(4);
@@ -112,6 +111,7 @@ fn explains_as_lightgbm(text: &str, parts: f64) {
     let expected = expected.chunks_exact(COLUMNS + 1).zip(scores);
     let mut largest = 0.0_f64;
     for (row, (expected, score)) in values.chunks_exact(COLUMNS).zip(expected) {
+        let score = score / parts;
         let own = forest.explain(row).unwrap();
         for (part, expected) in own.features.iter().chain([&own.expected]).zip(expected) {
             let expected = expected / parts;
@@ -132,8 +132,8 @@ fn explains_as_lightgbm(text: &str, parts: f64) {
 fn lightgbm_and_the_forest_explain_alike() {
     let model = trained();
     explains_as_lightgbm(&model.text, 1.0);
-    // LightGBM averages the scores of such a forest, yet sums its contributions: they are those of
-    // the score times the number of trees.
+    // LightGBM's predictions of such a forest are means, as ours are; its raw scores and its
+    // contributions are sums.
     let averaged = model
         .text
         .replacen("feature_names=", "average_output\nfeature_names=", 1);

@@ -296,3 +296,42 @@ fn from_one_pin_to_another_the_settings_in_force_stay_known() {
     assert_eq!((world.served(), world.started), (Some(3), 3));
     assert!(world.is_true("Ready"), "{}", render(&world.pass()));
 }
+
+#[test]
+fn complaint_8_what_served_and_since_when_is_written_down() {
+    let mut world = two_served();
+    world.seen.now = at("2026-11-25T08:00:00Z");
+    pin(&mut world, Some("v1"));
+    settle(&mut world);
+    let status = &world.seen.status;
+    let served = status.served.as_ref().unwrap();
+    assert_eq!(
+        (&*served.name, served.promoted_time.0),
+        ("v1", at("2026-11-25T08:00:00Z"))
+    );
+    assert_eq!(status.previous.as_ref().unwrap().name, "v2");
+    let promoted: Vec<(i32, bool)> = status
+        .history
+        .iter()
+        .map(|entry| (entry.version, entry.outcome == Outcome::Promoted))
+        .collect();
+    assert_eq!(promoted, [(2, true), (1, true)]);
+}
+
+#[test]
+fn complaint_12_what_serves_stays_until_its_successor_answers() {
+    let mut world = serving();
+    world.edit(with_leaves(15));
+    world.settle_facts();
+    world.end_job(End::Report {
+        name: "two",
+        gain: 0.2,
+    });
+    for _ in 0..5 {
+        world.settle_facts();
+        assert_eq!((world.served(), world.is_true("Serving")), (Some(1), true));
+    }
+    world.settle_pods();
+    world.settle_facts();
+    assert_eq!(world.served(), Some(2));
+}

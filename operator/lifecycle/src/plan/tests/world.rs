@@ -114,6 +114,7 @@ impl World {
                 again.notes
             );
             assert_eq!(again.actions, plan.actions);
+            self.check_progress(plan);
         }
         let address = |status: &RankingModelStatus| {
             status
@@ -187,6 +188,23 @@ impl World {
         );
         assert!(!is("Reconciling") || !is("Stalled"));
         assert_eq!(after.observed_generation, Some(self.seen.generation));
+    }
+
+    /// What is under way waits for its Job, for its pods or for a moment.
+    fn check_progress(&self, plan: &Plan) {
+        let Some(run) = run::live(&plan.status) else {
+            return;
+        };
+        let does = |wanted: fn(&Action) -> bool| plan.actions.iter().any(wanted);
+        let for_a_job =
+            self.seen.job.is_some() || does(|action| matches!(action, Action::StartRun(_)));
+        let for_pods = does(|action| matches!(action, Action::Serve { .. }));
+        assert!(for_a_job || for_pods, "nothing follows: {run:?}");
+        let holds = matches!(
+            canary::stage(&self.seen, run),
+            Some(canary::Stage::Holding { .. })
+        );
+        assert!(!holds || plan.wake_at.is_some());
     }
 
     fn act(&mut self, action: &Action) {

@@ -95,7 +95,6 @@ pub(super) fn parse(text: &[u8]) -> Result<Forest, ForestError> {
         let detail = "\"end of parameters\" is missing: it is cut off or altered";
         return Err(ForestError::Model(detail.to_owned()));
     }
-    check_reach(&parsed)?;
     Ok(Forest {
         feature_names: header.feature_names,
         layout: Layout::new(&parsed),
@@ -103,21 +102,6 @@ pub(super) fn parse(text: &[u8]) -> Result<Forest, ForestError> {
         average_output: header.average_output,
         isa: Isa::best(),
     })
-}
-
-/// Every score is finite.
-fn check_reach(trees: &[Tree]) -> Result<(), ForestError> {
-    let largest = |tree: &Tree| {
-        tree.leaves
-            .iter()
-            .fold(0.0, |most: f64, leaf| most.max(leaf.abs()))
-    };
-    let reach: f64 = trees.iter().map(largest).sum();
-    if reach.is_finite() {
-        return Ok(());
-    }
-    let detail = "the largest leaf values of its trees have no finite sum";
-    Err(ForestError::Model(detail.to_owned()))
 }
 
 fn readable(text: &[u8]) -> Detail<&str> {

@@ -108,9 +108,9 @@ class Tables:
                 rows[:, self.computed_columns] = text_features(self, query, places)
         counted = self.pairs.get(query.key)
         if counted:
-            for row, item in zip(rows, items):
+            for row, item in enumerate(items):
                 for column, value in counted.get(item, ()):
-                    row[column] = value
+                    rows[row, column] = value
         return rows
 
 

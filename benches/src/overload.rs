@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     Failure,
     client::{self, Open, Pace},
-    figures::{figure, note_load, percentile},
+    figures::{figure, median, note_load, percentile},
     fixture::Fixture,
     process::{RANKER_CPU, Service},
     requests::{self, Request},
@@ -37,7 +37,7 @@ pub fn run(fixture: &Fixture, flood: &Flood) -> Result<(), Failure> {
         flood.length.as_secs()
     );
     note_load();
-    let peak = peak(&service, &bytes)?;
+    let Peak { rate: peak, cpu } = peak(&service, &bytes)?;
     let rss = service.resident_mib()?;
     let prefix = format!("overload.{}", flood.candidates);
     figure(&format!("{prefix}.peak"), peak, "rankings/s");
@@ -46,10 +46,18 @@ pub fn run(fixture: &Fixture, flood: &Flood) -> Result<(), Failure> {
     let usual_p99 = percentile(&usual.accepted, 0.99);
     report(&prefix, "at 80 %", &usual);
     for times in [2.0, 5.0] {
+        let before = service.cpu()?;
         let flooded = load(times, flood.length)?;
+        let spent = service.cpu()? - before;
         report(&prefix, &format!("at {times} x"), &flooded);
         let name = |figure: &str| format!("{prefix}.{times}x.{figure}");
         figure(&name("goodput_share"), flooded.goodput() / peak, "");
+        // The same where others take away from the processor: how much of what the ranker had of it
+        // went into rankings, not into refusals.
+        let ranking = cpu * flooded.accepted.len() as f64;
+        figure(&name("cpu_share"), ranking / spent, "");
+        let refusals = (spent - ranking) / flooded.shed.len().max(1) as f64;
+        figure(&name("refusal_cpu_us"), refusals * 1e6, "us");
         let p99 = percentile(&flooded.accepted, 0.99);
         figure(&name("accepted_p99_ratio"), p99 / usual_p99, "");
         figure(&name("shed_p99_ms"), percentile(&flooded.shed, 0.99), "ms");
@@ -69,15 +77,28 @@ pub fn run(fixture: &Fixture, flood: &Flood) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Rankings a second of a ranker that always has work.
-fn peak(service: &Service, bytes: &Arc<[Vec<u8>]>) -> Result<f64, Failure> {
+/// A ranker that always has work and refuses nothing.
+struct Peak {
+    /// Rankings a second.
+    rate: f64,
+    /// Seconds of its CPU a ranking.
+    cpu: f64,
+}
+
+fn peak(service: &Service, bytes: &Arc<[Vec<u8>]>) -> Result<Peak, Failure> {
     client::closed(service.address, SATURATING, bytes)?;
-    let mut rates = Vec::new();
+    let (mut rates, mut cpus) = (Vec::new(), Vec::new());
     for _ in 0..3 {
+        let before = service.cpu()?;
         let closed = client::closed(service.address, SATURATING, bytes)?;
-        rates.push(closed.latencies.len() as f64 / closed.elapsed.as_secs_f64());
+        let rankings = closed.latencies.len() as f64;
+        rates.push(rankings / closed.elapsed.as_secs_f64());
+        cpus.push((service.cpu()? - before) / rankings);
     }
-    Ok(crate::figures::median(rates))
+    Ok(Peak {
+        rate: median(rates),
+        cpu: median(cpus),
+    })
 }
 
 fn load(

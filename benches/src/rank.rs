@@ -112,7 +112,7 @@ fn start(options: &Options, fixture: &Fixture) -> Result<Vec<Contestant>, Failur
             contestants.push(Contestant {
                 name,
                 service: Service::reference(fixture, python, (&options.baselines, module))?,
-                requests: export::REQUESTS,
+                requests: export::REQUESTS.min(options.requests),
             });
         }
     }

@@ -16,6 +16,10 @@ use crate::{
 /// Scores may differ by this much from the trainer's.
 const GOLDEN_TOLERANCE: f64 = 1e-9;
 
+/// Candidates that are looked up at the same time: enough to hide how slow memory is, few enough to
+/// be still in the cache when it is their turn.
+const TOGETHER: usize = 128;
+
 thread_local! {
     static WORKSPACE: RefCell<Workspace> = RefCell::default();
 }
@@ -142,10 +146,7 @@ impl Bundle {
     pub fn features_of(&self, query: &str, time: i64, candidates: &[Candidate]) -> Vec<Vec<f32>> {
         let mut values = Vec::with_capacity(candidates.len() * features().len());
         self.request(query, time).push_all(candidates, &mut values);
-        values
-            .chunks_exact(features().len())
-            .map(<[f32]>::to_vec)
-            .collect()
+        rows_of(&values)
     }
 
     /// Whether the model compares candidates with each other: then a caller that sends its list in
@@ -170,13 +171,14 @@ pub fn features_of(
     time: i64,
     candidates: &[Candidate],
 ) -> Vec<Vec<f32>> {
-    let rows = Rows::new(tables, query, time);
-    let row = |candidate: &Candidate| {
-        let mut row = Vec::with_capacity(features().len());
-        rows.push((candidate, tables.find(candidate.id)), &mut row, None);
-        row
-    };
-    candidates.iter().map(row).collect()
+    let mut values = Vec::with_capacity(candidates.len() * features().len());
+    Rows::new(tables, query, time).push_all(candidates, &mut values);
+    rows_of(&values)
+}
+
+fn rows_of(values: &[f32]) -> Vec<Vec<f32>> {
+    let rows = values.chunks_exact(features().len());
+    rows.map(<[f32]>::to_vec).collect()
 }
 
 /// What the rows of one request share.
@@ -219,10 +221,13 @@ impl<'a> Rows<'a> {
     fn push_all(&self, candidates: &[Candidate], values: &mut Vec<f32>) -> Vec<Seen> {
         let start = values.len();
         let mut list = self.compares.then(CandidateList::default);
-        let ids = candidates.iter().map(|candidate| candidate.id);
-        let places = self.tables.find_all(ids).into_iter();
-        let push = |found| self.push(found, values, list.as_mut());
-        let seen = candidates.iter().zip(places).map(push).collect();
+        let mut seen = Vec::with_capacity(candidates.len());
+        for part in candidates.chunks(TOGETHER) {
+            let ids = part.iter().map(|candidate| candidate.id);
+            let places = self.tables.find_all(ids);
+            let found = part.iter().zip(places);
+            seen.extend(found.map(|found| self.push(found, values, list.as_mut())));
+        }
         if let Some(list) = list {
             list.fill(&mut values[start..]);
         }

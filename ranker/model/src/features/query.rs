@@ -224,6 +224,9 @@ impl Trigrams {
 
     /// How many of these `text` has, as a share; NaN where there are none.
     fn share_in(&self, text: &str) -> f64 {
+        if self.packed.is_empty() {
+            return f64::NAN;
+        }
         let mut found = [0u64; MAX_QUERY_TRIGRAMS / 64];
         for window in trigrams(text) {
             let (word, bit) = Self::bit(window);

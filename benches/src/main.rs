@@ -55,17 +55,26 @@ fn trials(options: &Trials) -> Result<(), Failure> {
     };
     let fixture = Fixture::prepare(&options.cache, &wanted)?;
     process::pin_self()?;
-    limits::run(&fixture)?;
-    drain::run(&fixture)?;
-    slow::run(&fixture)?;
+    let mut ended = vec![
+        ("limits", limits::run(&fixture)),
+        ("drain", drain::run(&fixture)),
+        ("slow clients", slow::run(&fixture)),
+    ];
     for &candidates in &options.candidates {
         let flood = overload::Flood {
             candidates,
             length: Duration::from_secs(options.seconds),
         };
-        overload::run(&fixture, &flood)?;
+        ended.push(("overload", overload::run(&fixture, &flood)));
     }
-    Ok(())
+    // What one trial shows is not lost with another.
+    let failed =
+        |(name, ended): (&str, Result<(), Failure>)| Some(format!("{name}: {}", ended.err()?));
+    let failed: Vec<String> = ended.into_iter().filter_map(failed).collect();
+    match failed.is_empty() {
+        true => Ok(()),
+        false => Err(failed.join("; ").into()),
+    }
 }
 
 fn main() -> ExitCode {

@@ -131,7 +131,7 @@ fn create(folder: &Path, name: &str) -> io::Result<BufWriter<File>> {
     Ok(BufWriter::new(File::create(folder.join(name))?))
 }
 
-fn candidate(id: &String) -> Candidate<'_> {
+fn candidate(id: &str) -> Candidate<'_> {
     Candidate {
         id,
         ..Candidate::default()
@@ -140,7 +140,7 @@ fn candidate(id: &String) -> Candidate<'_> {
 
 /// Rows without a query.
 fn base_rows(tables: &Tables, ids: &[String]) -> Vec<Vec<f32>> {
-    let candidates: Vec<Candidate> = ids.iter().map(candidate).collect();
+    let candidates: Vec<Candidate> = ids.iter().map(|id| candidate(id)).collect();
     features_of(tables, "", tables.tables_time.as_second(), &candidates)
 }
 
@@ -278,7 +278,7 @@ fn write_pairs(folder: &Path, fixture: &Fixture, tables: &Tables) -> Result<(), 
     let mut out = create(folder, "pairs.ndjson")?;
     for request in preset_requests(fixture, REQUESTS) {
         let key = tables.analyzer().query_key(&request.query);
-        let candidates: Vec<Candidate> = request.ids.iter().map(candidate).collect();
+        let candidates: Vec<Candidate> = request.ids.iter().map(|id| candidate(id)).collect();
         let time = tables.tables_time.as_second();
         let rows = features_of(tables, &request.query, time, &candidates);
         let base = base_rows(tables, &request.ids);

@@ -2,7 +2,8 @@
 //! that is trained every week?
 //!
 //! Items come into fashion and go out of it. Every week two models are trained by the trainer itself on
-//! the click log so far, one that expects counters of up to a week and one that expects yesterday's.
+//! the click log so far, one on counters of the day before each list and one on counters of an age
+//! drawn from a week.
 //! On each day of the week after, both rank that day's queries from the week's tables and from tables
 //! that were refreshed that morning. Orders are compared with what shoppers want on that very day,
 //! which no model sees.
@@ -28,20 +29,19 @@ const SEED: u64 = 42;
 /// Days before the first training.
 const WARM_UP: i32 = 35;
 const WEEKS: i32 = 6;
-const DAYS_OF_A_WEEK: i32 = 7;
+const DAYS_OF_A_WEEK: usize = 7;
 const FIRST_DAY: &str = "2026-01-05T00:00:00Z";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let bench = Bench::new()?;
-    // [expects fresh counters][has fresh tables][age of the week's tables]
-    let mut sums = [[[0.0; DAYS_OF_A_WEEK as usize]; 2]; 2];
+    let mut sums = Sums::default();
     let mut world = World::new(SEED);
     for _ in 0..WARM_UP {
         world.live_a_day(bench.files.path(), bench.date(world.day))?;
     }
     for week in 0..WEEKS {
-        let models = [bench.train(world.day, 7)?, bench.train(world.day, 1)?];
-        for age in 0..DAYS_OF_A_WEEK as usize {
+        let models = [bench.train(world.day, 1)?, bench.train(world.day, 7)?];
+        for age in 0..DAYS_OF_A_WEEK {
             for (sums, model) in sums.iter_mut().zip(&models) {
                 let fresh = match age {
                     0 => model.clone(),
@@ -59,37 +59,32 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-type Sums = [[[f64; DAYS_OF_A_WEEK as usize]; 2]; 2];
+/// By model, then week's and fresh tables, then age of the week's tables.
+type Sums = [[[f64; DAYS_OF_A_WEEK]; 2]; 2];
 
 fn print_figures(sums: &Sums) {
     let weeks = f64::from(WEEKS);
     println!("NDCG@10 on the day itself, mean of {WEEKS} weeks");
-    println!("age of tables   weekly   weekly, trained on fresh   daily   daily, trained on old");
-    for age in 0..DAYS_OF_A_WEEK as usize {
-        let of =
-            |fresh_model: usize, fresh_tables: usize| sums[fresh_model][fresh_tables][age] / weeks;
+    println!("age of tables   weekly   daily   weekly, aged training   daily, aged training");
+    let [[weekly, daily], [weekly_aged, daily_aged]] = sums;
+    for (age, sum) in weekly.iter().enumerate() {
         println!(
-            "{:<13} {:>8.4} {:>26.4} {:>7.4} {:>23.4}",
+            "{:<13} {:>8.4} {:>7.4} {:>23.4} {:>22.4}",
             age + 1,
-            of(0, 0),
-            of(1, 0),
-            of(1, 1),
-            of(0, 1)
+            sum / weeks,
+            daily[age] / weeks,
+            weekly_aged[age] / weeks,
+            daily_aged[age] / weeks
         );
     }
-    let mean = |days: &[f64; DAYS_OF_A_WEEK as usize]| {
-        days.iter().sum::<f64>() / weeks / f64::from(DAYS_OF_A_WEEK)
-    };
     for (name, days) in [
-        ("daily_refresh", &sums[1][1]),
-        ("weekly_tables", &sums[0][0]),
-        ("daily_refresh_lag7", &sums[0][1]),
-        ("weekly_tables_lag1", &sums[1][0]),
+        ("daily_refresh", daily),
+        ("weekly_tables", weekly),
+        ("daily_refresh_lag7", daily_aged),
+        ("weekly_tables_lag7", weekly_aged),
     ] {
-        println!(
-            "figure drifting_world.{name}.ndcg10 {:.4} share",
-            mean(days)
-        );
+        let mean = days.iter().sum::<f64>() / weeks / days.len() as f64;
+        println!("figure drifting_world.{name}.ndcg10 {mean:.4} share");
     }
 }
 

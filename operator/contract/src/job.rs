@@ -90,7 +90,7 @@ impl Default for CounterLag {
     fn default() -> Self {
         Self {
             min_days: 1,
-            max_days: 7,
+            max_days: 1,
         }
     }
 }

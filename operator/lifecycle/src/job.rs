@@ -282,17 +282,17 @@ mod tests {
     }
 
     #[test]
-    fn counters_are_as_old_in_training_as_in_service() {
+    fn counters_are_of_the_day_before_or_as_old_as_the_spec_says() {
         let lag = |spec: &RankingModelSpec| {
             let job = training_job("products", spec, &request(), places()).unwrap();
             (job.counter_lag.min_days, job.counter_lag.max_days)
         };
-        assert_eq!(lag(&synthetic_spec()), (1, 7));
+        assert_eq!(lag(&synthetic_spec()), (1, 1));
         let mut spec = sources_spec();
-        spec.training.counter_lag_days = 1;
-        assert_eq!(lag(&spec), (1, 1));
+        spec.training.counter_lag_days = 7;
+        assert_eq!(lag(&spec), (1, 7));
         spec.data.sources.as_mut().unwrap().events.lag_days = Some(2);
-        assert_eq!(lag(&spec), (3, 3));
+        assert_eq!(lag(&spec), (3, 9));
     }
 
     #[test]

@@ -24,10 +24,9 @@ pub struct Training {
     #[schemars(regex(pattern = r"^(0|0?\.[0-9]{1,6})$"), length(max = 8))]
     pub counter_dropout: String,
 
-    /// How old the counters get that requests are answered with, in days: 7 where a weekly retrain
-    /// rebuilds the tables, 1 where a schedule refreshes them every day. Each training list sees
-    /// counters of an age between one day and this, drawn at random, so that the trees trust them as
-    /// far as they can be trusted in service.
+    /// Oldest counters that training lists see, in days: each sees those of an age drawn at random
+    /// between one day and this. 1: those of the day before. 7 trains on tables as old as a weekly
+    /// retrain makes them.
     #[schemars(range(min = 1, max = 90))]
     pub counter_lag_days: i32,
 
@@ -46,8 +45,8 @@ pub struct Training {
 /// What a spec that says nothing of [`Training::counter_dropout`] has.
 pub const DEFAULT_COUNTER_DROPOUT: &str = "0.3";
 
-/// What a spec that says nothing of [`Training::counter_lag_days`] has: a weekly retrain.
-pub const DEFAULT_COUNTER_LAG_DAYS: i32 = 7;
+/// What a spec that says nothing of [`Training::counter_lag_days`] has.
+pub const DEFAULT_COUNTER_LAG_DAYS: i32 = 1;
 
 impl Default for Training {
     fn default() -> Self {

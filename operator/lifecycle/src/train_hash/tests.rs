@@ -50,7 +50,7 @@ fn table() -> Vec<(&'static str, Value, Effect)> {
         ("/training/labels/maturityHours", json!(24), Trains),
         ("/features/candidateList", json!(true), Trains),
         ("/training/counterDropout", json!("0.5"), Trains),
-        ("/training/counterLagDays", json!(1), Trains),
+        ("/training/counterLagDays", json!(7), Trains),
         ("/data/sources/events/lagDays", json!(1), Trains),
         (
             "/training/resources/limits/memory",

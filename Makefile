@@ -127,7 +127,7 @@ bench-debias: ## What positions are worth, found in worlds of which it is known
 
 BASELINES := benches/baselines
 BENCH_VENV = $(BENCH)/venv-$(shell sha256sum $(BASELINES)/requirements.txt | cut -c1-12)
-.PHONY: bench-rank bench-overload bench-venv
+.PHONY: bench-rank bench-overload bench-shadow bench-venv
 bench-venv:
 	@[ -f $(BENCH_VENV)/complete ] || { python3 -m venv $(BENCH_VENV) \
 		&& $(BENCH_VENV)/bin/pip install --quiet --requirement $(BASELINES)/requirements.txt && touch $(BENCH_VENV)/complete; }
@@ -135,6 +135,8 @@ bench-rank: build bench-venv ## Measure a ranking beside services in Python (ESC
 	@searchop-bench rank --cache $(BENCH)/rank --baselines $(BASELINES) --python $(BENCH_VENV)/bin/python $(if $(ESCI),--esci $(ESCI))
 bench-overload: build ## Measure overload, slow clients, drain and limits
 	@searchop-bench overload --cache $(BENCH)/rank
+bench-shadow: build ## Measure what a candidate in the shadow costs
+	@searchop-bench shadow --cache $(BENCH)/rank
 
 IMAGES := operator trainer ranker probe
 image-operator = $(WORKSPACE_TARGET)/release/searchop-operator

@@ -13,6 +13,7 @@ mod overload;
 mod process;
 mod rank;
 mod requests;
+mod shadow;
 mod slow;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
@@ -29,6 +30,8 @@ enum Command {
     Rank(rank::Options),
     /// Overload, slow clients, the end under load, and every limit
     Overload(Trials),
+    /// What a candidate in the shadow adds to latency and memory
+    Shadow(shadow::Options),
 }
 
 #[derive(clap::Args)]
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
     let ended = match Command::parse() {
         Command::Rank(options) => rank::run(&options),
         Command::Overload(options) => trials(&options),
+        Command::Shadow(options) => shadow::run(&options),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -67,19 +67,23 @@ impl Kind {
     }
 }
 
-/// A message quotes what the client sent; this much of it.
+/// A message quotes what was sent; this much of it.
 const MAX_MESSAGE_CHARS: usize = 300;
+
+/// The beginning of a message, where it is too long to be repeated.
+pub fn shortened(mut message: String) -> String {
+    if let Some((end, _)) = message.char_indices().nth(MAX_MESSAGE_CHARS) {
+        message.truncate(end);
+        message.push('…');
+    }
+    message
+}
 
 impl ApiError {
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        let mut message = message.into();
-        if let Some((end, _)) = message.char_indices().nth(MAX_MESSAGE_CHARS) {
-            message.truncate(end);
-            message.push('…');
-        }
         Self {
             kind,
-            message,
+            message: shortened(message.into()),
             path: None,
         }
     }

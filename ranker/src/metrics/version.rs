@@ -6,9 +6,10 @@ use searchop_contract::{Buckets, ShadowTraffic};
 
 use super::register;
 
-/// Milliseconds of a ranking. Hundred candidates take a tenth; the upper bounds show what goes wrong.
-const SCORING_MILLIS: [f64; 12] = [
-    0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 7.5, 10.0, 25.0, 50.0,
+/// Milliseconds of a ranking, close enough to each other that the slowest hundredth of two versions can
+/// be compared; the upper bounds show what goes wrong.
+const SCORING_MILLIS: [f64; 14] = [
+    0.05, 0.1, 0.15, 0.25, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 25.0, 50.0,
 ];
 
 /// What is counted for each version, the label.
@@ -179,7 +180,7 @@ mod tests {
         }
         let Buckets { bounds, counts } = metrics.latency();
         assert_eq!(bounds, SCORING_MILLIS);
-        assert_eq!(counts, [1, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 2]);
-        assert_eq!(versions.of(8).latency().counts, [0; 13]);
+        assert_eq!(counts, [1, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
+        assert_eq!(versions.of(8).latency().counts, [0; 15]);
     }
 }

@@ -3,6 +3,7 @@
 mod assign;
 mod file;
 mod overlap;
+mod priority;
 mod shadow;
 mod shares;
 mod trial;
@@ -18,7 +19,7 @@ pub use shadow::{Beside, ReadSearch, Shadow};
 pub use shares::{Shares, SharesError};
 pub use version::{Loaded, Version};
 
-use crate::{metrics::Metrics, request::Search, state::Identity};
+use crate::{error::shortened, metrics::Metrics, request::Search, state::Identity};
 use assign::samples;
 use shares::Known;
 
@@ -132,6 +133,7 @@ impl Versions {
     pub fn follow(&self, traffic: Result<Traffic, SharesError>) -> Result<bool, SharesError> {
         let shares = traffic.and_then(|traffic| Shares::new(traffic, &self.known()));
         let reason = shares.as_ref().err().map(ToString::to_string);
+        let reason = reason.map(shortened);
         *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = reason;
         let shares = Arc::new(shares?);
         let before = {

@@ -11,8 +11,9 @@ use std::{
 
 use bytes::Bytes;
 use prometheus::IntGauge;
+use tracing::warn;
 
-use super::{Version, overlap::compare};
+use super::{Version, overlap::compare, priority::give_way};
 use crate::{answer::Order, error::ApiError, request::Search};
 
 /// Requests that wait to be ranked; more are left.
@@ -54,8 +55,9 @@ impl Beside {
     }
 }
 
-/// Takes requests and ranks them on a thread of its own, one after the other, while no answer waits
-/// for a worker.
+/// Takes requests and ranks them on a thread of its own, one after the other, while no answer waits for
+/// a worker and with the processor time that nobody else wants: a thread of equal right would have the
+/// kernel keep answers waiting for milliseconds.
 pub struct Shadow {
     jobs: SyncSender<Sampled>,
     queued: IntGauge,
@@ -83,6 +85,9 @@ impl Shadow {
 }
 
 fn rank_all(waiting: &Receiver<Sampled>, busy: &IntGauge, max_candidates: usize) {
+    if let Err(error) = give_way() {
+        warn!(%error, "rankings in the shadow may delay answers");
+    }
     for sampled in waiting {
         if busy.get() > 0 {
             sampled.beside.version.metrics.shadow.dropped.inc();

@@ -4,7 +4,7 @@ use searchop_contract::AbortRule;
 use searchop_model::bundle::Bundle;
 
 use super::trial::Trial;
-use crate::{metrics::VersionMetrics, rules::Rules, state::Identity};
+use crate::{error::shortened, metrics::VersionMetrics, rules::Rules, state::Identity};
 
 /// A version that the process was told to load.
 pub struct Version {
@@ -34,7 +34,7 @@ impl Version {
 
     /// What came of loading it, once; whether this is it.
     pub fn settle(&self, loaded: Result<Loaded, String>) -> bool {
-        self.loaded.set(loaded).is_ok()
+        self.loaded.set(loaded.map_err(shortened)).is_ok()
     }
 
     /// `None` while it is being loaded and where that failed.

@@ -106,6 +106,14 @@ impl Artifacts {
     }
 }
 
+/// A forest of one feature more than rows have, on which ranking panics.
+pub fn forest_of_other_width() -> Forest {
+    let mut names = feature_names();
+    names.push("other".to_owned());
+    let tree = stump(0, "price_log", 1.0, MISSING_LEFT, [0.0, 1.0]);
+    Forest::parse(forest_text(&names, &[tree]).as_bytes()).unwrap()
+}
+
 fn tables() -> Tables {
     let item = |id: &str, title: &str, price: f64| ItemRow {
         id: id.to_owned(),
@@ -175,7 +183,10 @@ fn model_text(matched: f64, more: &[String]) -> String {
         stump(1, "price_log", price, MISSING_RIGHT, [0.25, -0.25]),
     ];
     trees.extend_from_slice(more);
-    let names = feature_names();
+    forest_text(&feature_names(), &trees)
+}
+
+fn forest_text(names: &[String], trees: &[String]) -> String {
     let sizes: Vec<String> = trees.iter().map(|tree| tree.len().to_string()).collect();
     format!(
         "tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\n\

@@ -15,11 +15,12 @@ use nix::sys::signal::Signal;
 use searchop_contract::{
     AbortRule, LoadedVersion, Role, Share, Traffic, TrafficReport, VersionTraffic,
 };
-use searchop_ranker::{Identity, Limits, Ranker, Shadow, app, metrics_app};
+use searchop_model::bundle::Bundle;
+use searchop_ranker::{Identity, Limits, Ranker, Shadow, SharesError, app, metrics_app};
 use serde_json::{Value, json};
 
 use crate::{
-    artifacts::Artifacts,
+    artifacts::{Artifacts, forest_of_other_width},
     client::{self, Connection},
     process::{Process, Start},
     router::{MAX_BODY, get, identity, post, rank},
@@ -38,6 +39,15 @@ fn of(artifacts: &Artifacts, version: u32) -> Identity {
 
 /// A pod that has both versions.
 fn pod(served: &Artifacts, candidate: &Artifacts) -> Arc<Ranker> {
+    pod_and(served, candidate, |_| ())
+}
+
+/// The same with what `set` makes of the candidate.
+fn pod_and(
+    served: &Artifacts,
+    candidate: &Artifacts,
+    set: impl FnOnce(&mut Bundle),
+) -> Arc<Ranker> {
     let limits = Limits {
         max_candidates: 50,
         max_body_bytes: MAX_BODY,
@@ -47,10 +57,9 @@ fn pod(served: &Artifacts, candidate: &Artifacts) -> Arc<Ranker> {
     let mut ranker = Ranker::new(identities, limits, 1);
     let queued = ranker.metrics.queue_depth.clone();
     ranker.shadow = Some(Shadow::start(queued, limits.max_candidates).unwrap());
-    ranker.settle(
-        ranker.versions.get(CANDIDATE).unwrap(),
-        Ok(candidate.bundle()),
-    );
+    let mut bundle = candidate.bundle();
+    set(&mut bundle);
+    ranker.settle(ranker.versions.get(CANDIDATE).unwrap(), Ok(bundle));
     ranker.begin(served.bundle());
     Arc::new(ranker)
 }
@@ -204,6 +213,21 @@ async fn every_shape_of_answer_names_the_version_that_ranked() {
     }
 }
 
+#[tokio::test]
+async fn a_candidate_that_compares_a_list_is_not_asked_about_parts_of_it() {
+    let (first, second) = (Artifacts::new(1.0), Artifacts::new(2.0));
+    let ranker = pod_and(&first, &second, |bundle| {
+        bundle.model.manifest.candidate_list = true;
+    });
+    follow(&ranker, shares(100, 0));
+    let router = app(Arc::clone(&ranker));
+    let body = r#"{"query":"running shoes","user_id":"u","products":["1"],"documents":["1"]}"#;
+    assert_eq!(rank(&router, body).await.json()["version"], CANDIDATE);
+    let answer = post(&router, "/v2/rerank", body).await;
+    assert_eq!(answer.json()["searchop"]["version"], SERVED);
+    assert_eq!(counts(&ranker, CANDIDATE).await.errors, 0);
+}
+
 /// A product whose score overflows in the broken model.
 const DEAR: &str =
     r#"{"query":"running shoes","user_id":"u","products":["3",{"id":"1","price":2000000}]}"#;
@@ -231,6 +255,24 @@ async fn the_served_version_makes_up_for_a_candidate_that_fails() {
     let served = counts(&ranker, SERVED).await;
     assert_eq!((served.requests, served.errors), (1, 0));
     assert!(0 < served.missing && served.missing < served.values);
+}
+
+#[tokio::test]
+async fn a_panic_is_a_failure_like_any_other() {
+    let (first, second) = (Artifacts::new(1.0), Artifacts::new(2.0));
+    let ranker = pod_and(&first, &second, |bundle| {
+        bundle.model.forest = forest_of_other_width();
+    });
+    follow(&ranker, shares(100, 0));
+    let router = app(Arc::clone(&ranker));
+    for _ in 0..2 {
+        assert_eq!(rank(&router, FINE).await.json()["version"], SERVED);
+    }
+    let candidate = counts(&ranker, CANDIDATE).await;
+    assert_eq!((candidate.requests, candidate.errors), (2, 2));
+    follow(&ranker, shares(0, 100));
+    assert_eq!(rank(&router, FINE).await.json()["version"], SERVED);
+    assert_eq!(shadowed(&ranker, 1).await.errors, 1);
 }
 
 #[tokio::test]
@@ -305,6 +347,12 @@ async fn shares_that_are_wrong_change_nothing() {
         "{refused}"
     );
     assert_eq!(version(&router, "u").await, CANDIDATE);
+    let long = format!(r#"{{"{}":1}}"#, "x".repeat(50_000));
+    let malformed = serde_json::from_str::<Traffic>(&long).unwrap_err();
+    let malformed = SharesError::Malformed(malformed.to_string());
+    ranker.versions.follow(Err(malformed)).unwrap_err();
+    let refused = report(&ranker).await.refused.unwrap();
+    assert!(refused.len() < 400, "{}", refused.len());
     follow(&ranker, shares(0, 0));
     let told = report(&ranker).await;
     assert_eq!(

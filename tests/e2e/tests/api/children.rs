@@ -40,6 +40,15 @@ async fn deleted_children_come_back_and_a_deleted_model_leaves_nothing() {
         "-n",
         &namespace.name,
     ]);
+    // Nobody can bring back a size that was never seen.
+    eventually("the operator has seen the size", SOON, || async {
+        let status = get(namespace, "products").await.status;
+        match status.and_then(|status| status.replicas) {
+            Some(3) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
     comes_back::<Deployment>(&scene).await;
     replicas_become(&namespace.api(), 3).await;
     comes_back::<Service>(&scene).await;

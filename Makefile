@@ -90,6 +90,10 @@ bench-drifting-world: setup-build ## What tables are worth that are refreshed ev
 bench-gate: build-trainer ## How often the gate errs, on worlds whose truth is known
 	@$(call workspace,test) --quiet --bench gate -- $(TRAINER_TARGET)/release/searchop-trainer
 
+.PHONY: bench-drift
+bench-drift: ## How often drift is told where there is none, and found where there is
+	@$(call workspace,test) --quiet --bench drift
+
 .PHONY: crds crds-check
 crds: build-workspace ## Write crds/ from the types
 	@rm -f crds/*.yaml && mkdir -p crds

@@ -14,7 +14,7 @@ use http::{
 };
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use searchop_contract::TrafficReport;
+use searchop_contract::{HistogramReport, TrafficReport};
 use serde::Serialize;
 use tokio::time::{Instant as Deadline, timeout_at};
 use tracing::{debug, error};
@@ -102,6 +102,7 @@ pub fn metrics_app(ranker: Arc<Ranker>) -> Router {
     probes()
         .route("/metrics", get(metrics))
         .route("/traffic", get(traffic))
+        .route("/histograms", get(histograms))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .with_state(ranker)
@@ -159,6 +160,11 @@ async fn metrics(State(ranker): State<Arc<Ranker>>) -> Result<Response, ApiError
 /// How each version fares, for the operator.
 async fn traffic(State(ranker): State<Arc<Ranker>>) -> Json<TrafficReport> {
     Json(ranker.versions.report())
+}
+
+/// What each version is asked about, for the operator.
+async fn histograms(State(ranker): State<Arc<Ranker>>) -> Json<HistogramReport> {
+    Json(ranker.versions.histograms())
 }
 
 /// What `GET /info` answers: what clients of text-embeddings-inference ask before they rerank.

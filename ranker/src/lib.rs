@@ -12,6 +12,7 @@ mod auth;
 mod body;
 mod error;
 mod head_deadline;
+mod histograms;
 mod id;
 mod json;
 mod listen;

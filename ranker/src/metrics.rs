@@ -4,11 +4,12 @@ use prometheus::{
     Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder, core::Collector,
 };
+use searchop_contract::ReferenceBins;
 use searchop_model::features::features;
 
 pub use version::VersionMetrics;
 
-use crate::{query_log::RecordCounters, state::Identity};
+use crate::{histograms::Histograms, query_log::RecordCounters, state::Identity};
 use version::VersionVecs;
 
 /// Seconds. A ranking takes a millisecond or less; the upper bounds show waiting and slow clients.
@@ -150,6 +151,15 @@ impl Metrics {
                 identity.tables_digest.as_str(),
             ])
             .set(1);
+    }
+
+    /// Histograms of what a loaded version sees.
+    pub fn histograms(
+        &self,
+        identity: &Identity,
+        reference: &ReferenceBins,
+    ) -> prometheus::Result<Histograms> {
+        Histograms::register(identity, reference, &self.registry)
     }
 
     /// The text exposition format.

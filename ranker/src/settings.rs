@@ -10,7 +10,8 @@ use crate::traffic::MAX_VERSIONS;
 /// POST /rank orders the candidates of a search; POST /v1/rerank, /v2/rerank and /rerank do so in
 /// the shapes of Cohere, Jina and text-embeddings-inference; GET /docs describes them all. GET
 /// /health, /livez and /readyz tell how the program is doing, on the rank port and on the metrics
-/// port, which also has GET /metrics and GET /traffic.
+/// port, which also has GET /metrics, GET /traffic and GET /histograms: features and scores of one
+/// product a request, in the bins of the model's training rows.
 ///
 /// The ports are open at once; the program is ready when the model, its tables and the golden sample
 /// agree with their digests. Storage that does not answer is asked again; a damaged or foreign

@@ -5,6 +5,7 @@ use searchop_contract::{Digest, ServingRule};
 use searchop_model::bundle::Bundle;
 use serde::Serialize;
 use tokio::sync::watch;
+use tracing::warn;
 
 use crate::{
     apart::Apart,
@@ -118,7 +119,18 @@ impl Ranker {
     pub fn settle(&self, version: &Version, bundle: Result<Bundle, String>) {
         let loaded = bundle.map(|bundle| {
             let rules = Rules::new(&self.rules, bundle.tables.analyzer());
-            Loaded { bundle, rules }
+            let reference = bundle.model.reference.as_ref();
+            let histograms = reference.and_then(|bins| {
+                let histograms = self.metrics.histograms(&version.identity, bins);
+                histograms
+                    .inspect_err(|error| warn!(%error, "requests are not counted into bins"))
+                    .ok()
+            });
+            Loaded {
+                bundle,
+                rules,
+                histograms,
+            }
         });
         let there = loaded.is_ok();
         if version.settle(loaded) && there {

@@ -248,7 +248,7 @@ fn by_hand(args: &StageArgs, stage: Stage) -> Result<(), TrainError> {
         Stage::Publish => {
             let prepared = folder.prepared()?;
             bench
-                .publish(&prepared.summary, &folder.trained()?, &folder.judged()?)
+                .publish(&prepared, &folder.trained()?, &folder.judged()?)
                 .map(|_| ())
         }
     }

@@ -3,9 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use searchop_contract::{
-    Digest, MANIFEST_FORMAT, ModelManifest, Published, TrainingJob,
-    names::{IMPORTANCE_FILE, MLMODEL_FILE, MODEL_FILE, REPORT_FILE, S3_PREFIX},
+    Digest, MANIFEST_FORMAT, ModelManifest, Published, ReferenceBins, TrainingJob,
+    names::{
+        IMPORTANCE_FILE, MLMODEL_FILE, MODEL_FILE, REFERENCE_BINS_FILE, REPORT_FILE, S3_PREFIX,
+    },
 };
 use searchop_evaluation::report::EvaluationReport;
 use searchop_model::{
@@ -14,6 +18,7 @@ use searchop_model::{
     features::{FEATURES_VERSION, feature_names},
     forest::Forest,
     item::Candidate,
+    reference::reference_bins,
     store::{ArtifactKind, ArtifactStore, S3Settings},
     tables::Tables,
 };
@@ -22,7 +27,8 @@ use serde::Serialize;
 use crate::{
     boosting::{Importance, Trained},
     error::TrainError,
-    prepare::{Summary, TABLES_DIR, empty_dir, unwritable},
+    prepare::{Prepared, Summary, TABLES_DIR, empty_dir, unwritable},
+    slices::Slice,
 };
 
 /// Folder of the sealed model inside the work folder.
@@ -132,10 +138,11 @@ impl Store {
 /// Seals the model in `work`/[`MODEL_DIR`] and proves that it loads together with the tables.
 pub fn seal(
     job: &TrainingJob,
-    summary: &Summary,
+    prepared: &Prepared,
     (trained, report): (&Trained, &impl Serialize),
     work: &Path,
 ) -> Result<Published, TrainError> {
+    let summary = &prepared.summary;
     let (model_dir, tables_dir) = (work.join(MODEL_DIR), work.join(TABLES_DIR));
     empty_dir(&model_dir)?;
     let (tables, _) = Tables::read(&tables_dir, &summary.tables_digest).map_err(unwritable)?;
@@ -145,6 +152,10 @@ pub fn seal(
         (MLMODEL_FILE, mlmodel().into_bytes()),
         (IMPORTANCE_FILE, pretty(&by_gain(&trained.importance))),
         (REPORT_FILE, pretty(report)),
+        (
+            REFERENCE_BINS_FILE,
+            pretty(&reference(job, prepared, (trained, &forest))),
+        ),
     ] {
         write_file(&model_dir, name, &bytes).map_err(unwritable)?;
     }
@@ -233,6 +244,34 @@ fn golden(summary: &Summary, tables: &Tables, forest: &Forest) -> Golden {
         time,
         rows: summary.golden.iter().map(row).collect(),
     }
+}
+
+/// What the training rows look like, one of each list, as serving will count one of each request.
+fn reference(
+    job: &TrainingJob,
+    prepared: &Prepared,
+    (trained, forest): (&Trained, &Forest),
+) -> ReferenceBins {
+    let mut draw = ChaCha8Rng::seed_from_u64(job.parameters.seed.into());
+    let lists = prepared.rows.of(Slice::Train);
+    let lists = lists.filter(|list| !list.rows.is_empty());
+    let sampled: Vec<usize> = lists
+        .map(|list| draw.random_range(list.rows.clone()))
+        .collect();
+    let scores = prepared.rows.scores(forest, sampled.iter().copied());
+    let rows = sampled.iter().flat_map(|row| prepared.rows.row(*row));
+    let rows: Vec<f32> = rows.copied().collect();
+    reference_bins(&rows, &scores, &shares(&trained.importance))
+}
+
+/// Each feature's part of the gain, in column order.
+fn shares(importance: &[Importance]) -> Vec<f64> {
+    let all: f64 = importance.iter().map(|feature| feature.gain).sum();
+    let share = |name: String| {
+        let of = importance.iter().find(|of| of.feature == name);
+        of.filter(|_| all > 0.0).map_or(0.0, |of| of.gain / all)
+    };
+    feature_names().into_iter().map(share).collect()
 }
 
 /// Most useful features first.

@@ -152,7 +152,7 @@ pub fn run(
         None => {
             let trained = bench.train(&prepared, threads)?;
             let judged = bench.evaluate(&prepared, &trained)?;
-            let published = bench.publish(&prepared.summary, &trained, &judged)?;
+            let published = bench.publish(&prepared, &trained, &judged)?;
             (judged, published)
         }
     };
@@ -451,14 +451,14 @@ impl Bench<'_> {
     /// Seals and stores both artifacts, then deletes what nobody needs any more.
     pub fn publish(
         &self,
-        summary: &Summary,
+        prepared: &Prepared,
         trained: &Trained,
         judged: &Judged,
     ) -> Result<Published, TrainError> {
         let running = self.progress.begin(Stage::Publish, None);
         running.at(self.job.artifacts_uri.as_str());
-        let report = model_report(summary, &judged.table, trained);
-        let published = publish::seal(self.job, summary, (trained, &report), self.work)?;
+        let report = model_report(&prepared.summary, &judged.table, trained);
+        let published = publish::seal(self.job, prepared, (trained, &report), self.work)?;
         self.store.publish(self.work, &published)?;
         let pruned = self.store.prune(self.job, &published)?;
         running.end(counts([

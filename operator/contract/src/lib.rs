@@ -7,6 +7,7 @@
 mod check;
 mod digest;
 mod exit;
+mod histograms;
 mod job;
 pub mod labels;
 mod manifest;
@@ -18,6 +19,9 @@ mod traffic;
 pub use check::{Check, CheckOutcome};
 pub use digest::{Digest, DigestError};
 pub use exit::{ExitCode, FailureReason};
+pub use histograms::{
+    BinCounts, Bins, FeatureBins, HistogramReport, MAX_BOUNDS, ReferenceBins, VersionHistograms,
+};
 pub use job::{
     BaselineName, BoostingParameters, CounterLag, DataSource, EvaluationSettings, EventFormat,
     Evidence, JudgmentFormat, JudgmentSource, LabelSettings, ListSlice, Measure, Metric,

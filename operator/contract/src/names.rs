@@ -64,6 +64,8 @@ pub const MLMODEL_FILE: &str = "MLmodel";
 pub const GOLDEN_FILE: &str = "golden.json";
 pub const IMPORTANCE_FILE: &str = "importance.json";
 pub const REPORT_FILE: &str = "report.json";
+/// The [`crate::ReferenceBins`].
+pub const REFERENCE_BINS_FILE: &str = "reference_bins.json";
 pub const ITEMS_FILE: &str = "items.table";
 /// The forward index: the terms of each item's text.
 pub const TEXTS_FILE: &str = "texts.table";

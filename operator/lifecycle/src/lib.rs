@@ -13,6 +13,7 @@ mod approval;
 mod canary;
 pub mod conditions;
 mod cron;
+pub mod drift;
 pub mod gate;
 pub mod history;
 mod job;

@@ -34,22 +34,17 @@ struct Workspace {
 }
 
 impl Workspace {
-    /// See [`Bundle::rank_counting`].
+    /// See [`Bundle::rank_seeing`].
     fn rank(
         &mut self,
         forest: &Forest,
         rows: &Rows,
         candidates: &[Candidate],
-        missing: &mut [u64],
+        see: impl FnOnce(&[f32], &[f64]),
     ) -> Vec<Scored> {
         let values = &mut self.values;
         values.clear();
         let seen = rows.push_all(candidates, values);
-        for row in values.chunks_exact(features().len()) {
-            for (count, value) in missing.iter_mut().zip(row) {
-                *count += u64::from(value.is_nan());
-            }
-        }
         let unscored = |(index, seen): (usize, Seen)| Scored {
             index,
             score: 0.0,
@@ -59,6 +54,7 @@ impl Workspace {
         let mut scored: Vec<Scored> = seen.into_iter().enumerate().map(unscored).collect();
         self.scores.resize(scored.len(), 0.0);
         forest.score_rows(values, &mut self.scratch, &mut self.scores);
+        see(values, &self.scores);
         for (scored, score) in scored.iter_mut().zip(&self.scores) {
             scored.score = *score;
         }
@@ -112,21 +108,21 @@ impl Bundle {
     /// The candidates in descending order of score; equal scores keep the order of the request.
     /// `time` is the moment of the request in seconds since 1970.
     pub fn rank(&self, query: &str, time: i64, candidates: &[Candidate]) -> Vec<Scored> {
-        self.rank_counting(query, time, candidates, &mut [])
+        self.rank_seeing(query, time, candidates, |_, _| ())
     }
 
-    /// The same; adds to `missing[i]` the number of candidates without a value for feature `i` of
-    /// [`features`].
-    pub fn rank_counting(
+    /// The same; `see` is shown the rows, row-major with columns as in [`features`], and their scores,
+    /// both in the order of the candidates.
+    pub fn rank_seeing(
         &self,
         query: &str,
         time: i64,
         candidates: &[Candidate],
-        missing: &mut [u64],
+        see: impl FnOnce(&[f32], &[f64]),
     ) -> Vec<Scored> {
         let rows = self.request(query, time);
         let forest = &self.model.forest;
-        WORKSPACE.with_borrow_mut(|workspace| workspace.rank(forest, &rows, candidates, missing))
+        WORKSPACE.with_borrow_mut(|workspace| workspace.rank(forest, &rows, candidates, see))
     }
 
     /// What moved the score of each candidate, by columns of [`features`], in their order. Takes some

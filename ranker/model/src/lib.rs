@@ -11,6 +11,7 @@ pub mod features;
 pub mod forest;
 pub mod item;
 pub mod lexicon;
+pub mod reference;
 pub mod store;
 pub mod tables;
 pub mod text;

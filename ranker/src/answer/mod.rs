@@ -100,7 +100,7 @@ impl<'a> Ranking<'a> {
         let chosen = versions.choose(search);
         let able = |candidate: &&Arc<Version>| list.is_enough_for(candidate);
         let tried = chosen.candidate.filter(able).and_then(|candidate| {
-            let order = Order::counted(ranker, candidate, search);
+            let order = Order::counted(ranker, candidate, (search, &*query_id));
             let failure = order.as_ref().err().map(ToString::to_string);
             versions.judge(&chosen.shares, candidate, failure.as_deref());
             Some((candidate, order.ok()?))
@@ -108,7 +108,7 @@ impl<'a> Ranking<'a> {
         let (version, order) = match tried {
             Some(tried) => tried,
             None => {
-                let order = Order::counted(ranker, chosen.served, search);
+                let order = Order::counted(ranker, chosen.served, (search, &*query_id));
                 (chosen.served, order?)
             }
         };

@@ -30,6 +30,26 @@ impl From<Fault> for ApiError {
     }
 }
 
+/// What a version made of the candidates of a search, in the order of the request.
+pub struct Rows<'a> {
+    /// The moment they were computed for, in seconds since 1970.
+    pub time: i64,
+    /// Row-major, as many as [`features`] a row.
+    pub values: &'a [f32],
+    pub scores: &'a [f64],
+}
+
+impl Rows<'_> {
+    /// Adds to `missing[i]` the rows without a value for feature `i`.
+    fn count_missing(&self, missing: &mut [u64]) {
+        for row in self.values.chunks_exact(features().len()) {
+            for (count, value) in missing.iter_mut().zip(row) {
+                *count += u64::from(value.is_nan());
+            }
+        }
+    }
+}
+
 /// The candidates of a search in the order of one version.
 pub struct Order<'a> {
     pub loaded: &'a Loaded,
@@ -38,15 +58,26 @@ pub struct Order<'a> {
 }
 
 impl<'a> Order<'a> {
-    /// Ranks without a trace in the metrics. Adds to `missing[i]` the products without a value for
-    /// feature `i`.
-    pub fn of(version: &'a Version, search: &Search, missing: &mut [u64]) -> Result<Self, Fault> {
+    /// Ranks without a trace in the metrics. `see` is shown what the order follows from.
+    pub fn of(
+        version: &'a Version,
+        search: &Search,
+        see: impl FnOnce(&Loaded, &Rows),
+    ) -> Result<Self, Fault> {
         let loaded = version.loaded().ok_or(Fault::NotLoaded)?;
         let candidates = search.candidates();
+        let time = now();
         let rank = || {
-            loaded
-                .bundle
-                .rank_counting(&search.query, now(), &candidates, missing)
+            let see = |values: &[f32], scores: &[f64]| {
+                let rows = Rows {
+                    time,
+                    values,
+                    scores,
+                };
+                see(loaded, &rows);
+            };
+            let bundle = &loaded.bundle;
+            bundle.rank_seeing(&search.query, time, &candidates, see)
         };
         let scored = panic::catch_unwind(AssertUnwindSafe(rank)).map_err(|_| Fault::Panicked)?;
         match scored.iter().find(|scored| !scored.score.is_finite()) {
@@ -60,12 +91,22 @@ impl<'a> Order<'a> {
     }
 
     /// The same as part of an answer, which is counted.
-    pub fn counted(ranker: &Ranker, version: &'a Version, search: &Search) -> Result<Self, Fault> {
+    pub fn counted(
+        ranker: &Ranker,
+        version: &'a Version,
+        (search, query_id): (&Search, &str),
+    ) -> Result<Self, Fault> {
         let (all, own) = (&ranker.metrics, &version.metrics);
         let mut missing = vec![0; all.missing_features.len()];
         let timer = own.scoring.start_timer();
-        let order = Self::of(version, search, &mut missing);
-        timer.observe_duration();
+        let see = |loaded: &Loaded, rows: &Rows| {
+            timer.observe_duration();
+            rows.count_missing(&mut missing);
+            if let Some(histograms) = &loaded.histograms {
+                histograms.count(query_id, rows.values, rows.scores);
+            }
+        };
+        let order = Self::of(version, search, see);
         let order = order.inspect_err(|_| own.failed.inc())?;
         own.answered.inc();
         let asked = order.columns_asked();

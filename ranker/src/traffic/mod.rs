@@ -11,7 +11,7 @@ mod version;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use searchop_contract::{Traffic, TrafficReport, VersionTraffic};
+use searchop_contract::{HistogramReport, Traffic, TrafficReport, VersionTraffic};
 use tracing::warn;
 
 pub use file::TrafficFile;
@@ -19,7 +19,7 @@ pub use shadow::{Beside, ReadSearch, Shadow};
 pub use shares::{Shares, SharesError};
 pub use version::{Loaded, Version};
 
-use crate::{error::shortened, metrics::Metrics, request::Search, state::Identity};
+use crate::{error::shortened, histograms::Histograms, metrics::Metrics, request::Search, state::Identity};
 use assign::samples;
 use shares::Known;
 
@@ -178,6 +178,17 @@ impl Versions {
         }
     }
 
+    /// What `GET /histograms` answers.
+    pub fn histograms(&self) -> HistogramReport {
+        let counted = |version: &Arc<Version>| {
+            let histograms = version.histograms()?;
+            Some(histograms.report(&version.identity))
+        };
+        HistogramReport {
+            versions: self.all.iter().filter_map(counted).collect(),
+        }
+    }
+
     /// What `GET /traffic` answers.
     pub fn report(&self) -> TrafficReport {
         let shares = self.shares();
@@ -196,7 +207,7 @@ impl Versions {
                 values: metrics.values.get(),
                 missing: metrics.missing.get(),
                 latency: metrics.latency(),
-                scores: None,
+                scores: version.histograms().map(Histograms::scores),
                 shadow: metrics.shadow.traffic(),
             }
         };

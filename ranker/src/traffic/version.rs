@@ -4,7 +4,7 @@ use searchop_contract::AbortRule;
 use searchop_model::bundle::Bundle;
 
 use super::trial::Trial;
-use crate::{error::shortened, metrics::VersionMetrics, rules::Rules, state::Identity};
+use crate::{error::shortened, histograms::Histograms, metrics::VersionMetrics, rules::Rules, state::Identity};
 
 /// A version that the process was told to load.
 pub struct Version {
@@ -19,6 +19,8 @@ pub struct Version {
 pub struct Loaded {
     pub bundle: Bundle,
     pub rules: Rules,
+    /// Absent where the artifact says nothing of its training rows.
+    pub histograms: Option<Histograms>,
 }
 
 impl Version {
@@ -40,6 +42,11 @@ impl Version {
     /// `None` while it is being loaded and where that failed.
     pub fn loaded(&self) -> Option<&Loaded> {
         self.loaded.get()?.as_ref().ok()
+    }
+
+    /// What it is asked about and answers, where its artifact has bins for it.
+    pub fn histograms(&self) -> Option<&Histograms> {
+        self.loaded()?.histograms.as_ref()
     }
 
     /// Why it could not be loaded.

@@ -5,13 +5,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use searchop_contract::{BoostingParameters, Digest, MANIFEST_FORMAT, ModelManifest, names};
+use searchop_contract::{
+    BoostingParameters, Digest, MANIFEST_FORMAT, ModelManifest, ReferenceBins, names,
+};
 use searchop_model::{
     artifact::{Golden, GoldenRow, write_artifact, write_file},
     bundle::{Bundle, features_of},
     features::{FEATURES_VERSION, feature_names},
     forest::Forest,
     item::{Candidate, ItemFields},
+    reference::reference_bins,
     tables::{ItemRow, TableRows, Tables},
 };
 use tempfile::TempDir;
@@ -58,6 +61,8 @@ impl Artifacts {
         golden(&tables, &tables_digest, model)
             .write(&staging)
             .unwrap();
+        let reference = serde_json::to_vec(&reference(&tables, model)).unwrap();
+        write_file(&staging, names::REFERENCE_BINS_FILE, &reference).unwrap();
         let (digest, _) = write_artifact(&staging, manifest(&tables, model)).unwrap();
         place(names::MODELS_FOLDER, &digest);
         Self {
@@ -174,6 +179,21 @@ fn golden(tables: &Tables, tables_digest: &Digest, model: &str) -> Golden {
 
 const MISSING_LEFT: u8 = 10;
 const MISSING_RIGHT: u8 = 8;
+
+/// As if the golden rows were those of training, and price alone mattered.
+fn reference(tables: &Tables, model: &str) -> ReferenceBins {
+    let forest = Forest::parse(model.as_bytes()).unwrap();
+    let time = tables.tables_time.as_second();
+    let candidates = ["1", "2", "3"].map(|id| Candidate {
+        id,
+        ..Candidate::default()
+    });
+    let rows = features_of(tables, "running shoes", time, &candidates);
+    let scores: Vec<f64> = rows.iter().map(|row| forest.score(row)).collect();
+    let importance = |name: String| f64::from(u8::from(name == "price_log"));
+    let importance: Vec<f64> = feature_names().into_iter().map(importance).collect();
+    reference_bins(&rows.concat(), &scores, &importance)
+}
 
 /// Two stumps in LightGBM's text form, and `more`.
 fn model_text(matched: f64, more: &[String]) -> String {

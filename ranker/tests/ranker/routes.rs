@@ -10,6 +10,8 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::StatusCode;
 use hyper::body::{Frame, SizeHint};
+use searchop_contract::HistogramReport;
+use searchop_model::{features, reference::bin};
 use searchop_ranker::{Limits, Ranker, app, metrics_app};
 use serde_json::json;
 
@@ -246,6 +248,46 @@ async fn probes_tell_where_the_program_is_in_its_life() {
         (last.status, last.header("connection")),
         (StatusCode::OK, Some("close"))
     );
+}
+
+#[tokio::test]
+async fn one_product_a_request_is_counted_in_the_bins_of_the_training_rows() {
+    let (artifacts, ranker) = loaded();
+    let (router, metrics) = (app(Arc::clone(&ranker)), metrics_app(ranker));
+    let one = r#"{"query":"running shoes","products":[{"id":"2"}]}"#;
+    let unknown = r#"{"query":"running shoes","products":[{"id":"a"},{"id":"b"}]}"#;
+    for body in [one, one, unknown, "{", r#"{"query":"","products":[]}"#] {
+        rank(&router, body).await;
+    }
+    let answer = get(&metrics, "/histograms").await;
+    let report: HistogramReport = serde_json::from_slice(&answer.body).unwrap();
+    let [version] = &report.versions[..] else {
+        panic!("{report:?}")
+    };
+    assert_eq!((version.version, version.requests), (7, 3));
+    assert_eq!(version.digest, artifacts.digest);
+    let column = features::column("price_log").unwrap();
+    let (of, counts) = (
+        &version.reference.features[column],
+        &version.features[column],
+    );
+    assert_eq!((of.feature.as_str(), of.importance), ("price_log", 1.0));
+    let price = f64::from(81f64.ln() as f32);
+    let mut expected = vec![0; of.bins.places()];
+    expected[bin(&of.bins.bounds, price)] = 2;
+    expected[bin(&of.bins.bounds, f64::NAN)] = 1;
+    assert_eq!(*counts, expected);
+    assert_eq!(version.scores.iter().sum::<u64>(), 3);
+
+    let metrics = get(&metrics, "/metrics").await;
+    for line in [
+        r#"searchop_rank_feature_value_count{feature="price_log",version="7"} 2"#,
+        r#"searchop_rank_feature_value_missing_total{feature="price_log",version="7"} 1"#,
+        r#"searchop_rank_score_bucket{version="7",le="+Inf"} 3"#,
+    ] {
+        let text = metrics.text();
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
 }
 
 #[tokio::test]

@@ -107,6 +107,19 @@ fn what_is_published_loads_and_says_what_it_is() {
         assert!(model_dir.join(file).exists(), "{file}");
     }
 
+    let reference = bundle.model.reference.unwrap();
+    for of in &reference.features {
+        let counted: u64 = of.bins.training.iter().sum();
+        assert_eq!(counted, report.train.lists, "{}", of.feature);
+    }
+    assert_eq!(
+        reference.scores.training.iter().sum::<u64>(),
+        report.train.lists
+    );
+    assert!(reference.scores.bounds.len() >= 9, "scores differ");
+    let gain: f64 = reference.features.iter().map(|of| of.importance).sum();
+    assert!((gain - 1.0).abs() < 1e-9, "{gain}");
+
     let own = &outcome.report.measurements[0];
     assert!(
         own.low.unwrap() < own.candidate.unwrap() && own.candidate.unwrap() < own.high.unwrap()

@@ -1,10 +1,10 @@
 use std::path::Path;
 
-use searchop_contract::{Digest, ModelManifest, names};
+use searchop_contract::{Digest, ModelManifest, ReferenceBins, names};
 use serde::{Deserialize, Serialize};
 
 use super::{ArtifactError, read_listed, read_manifest, write_file};
-use crate::{forest::Forest, text::Analyzer};
+use crate::{forest::Forest, reference, text::Analyzer};
 
 /// A loaded model.
 #[derive(Clone, Debug)]
@@ -13,6 +13,8 @@ pub struct Model {
     pub manifest: ModelManifest,
     pub forest: Forest,
     pub golden: Golden,
+    /// What its training rows looked like; models of earlier releases do not say.
+    pub reference: Option<ReferenceBins>,
 }
 
 /// Rows with their scores as the trainer computed them, for a check of the code that serves.
@@ -83,12 +85,29 @@ pub fn read_model(dir: &Path, expected: &Digest) -> Result<Model, ArtifactError>
     let golden = read_listed(dir, &manifest.files, names::GOLDEN_FILE)?;
     let golden: Golden = serde_json::from_slice(&golden)
         .map_err(|error| ArtifactError::malformed(names::GOLDEN_FILE, error))?;
+    let reference = read_reference(dir, &manifest)?;
     Ok(Model {
         digest: expected.clone(),
         manifest,
         forest,
         golden,
+        reference,
     })
+}
+
+fn read_reference(
+    dir: &Path,
+    manifest: &ModelManifest,
+) -> Result<Option<ReferenceBins>, ArtifactError> {
+    const FILE: &str = names::REFERENCE_BINS_FILE;
+    if !manifest.files.iter().any(|file| file.name == FILE) {
+        return Ok(None);
+    }
+    let bytes = read_listed(dir, &manifest.files, FILE)?;
+    let bins = serde_json::from_slice(&bytes);
+    let bins = bins.map_err(|error| ArtifactError::malformed(FILE, error))?;
+    reference::check(&bins)?;
+    Ok(Some(bins))
 }
 
 fn check_columns(manifest: &ModelManifest, forest: &Forest) -> Result<(), ArtifactError> {

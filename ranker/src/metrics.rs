@@ -9,7 +9,7 @@ use searchop_model::features::features;
 
 pub use version::VersionMetrics;
 
-use crate::{histograms::Histograms, query_log::RecordCounters, state::Identity};
+use crate::{histograms::Histograms, records::RecordCounters, state::Identity};
 use version::VersionVecs;
 
 /// Seconds. A ranking takes a millisecond or less; the upper bounds show waiting and slow clients.
@@ -33,6 +33,7 @@ pub struct Metrics {
     /// In the order of [`features`].
     pub missing_features: Vec<IntCounter>,
     pub query_records: RecordCounters,
+    pub feature_records: RecordCounters,
     model_info: IntGaugeVec,
     versions: VersionVecs,
 }
@@ -55,16 +56,6 @@ impl Metrics {
                     "Products for which a feature of the model had no value",
                 ),
                 &["feature"],
-            ),
-        )?;
-        let records = register(
-            &registry,
-            IntCounterVec::new(
-                Opts::new(
-                    "searchop_rank_query_records_total",
-                    "Query records that were written, or dropped because writing failed or was slow",
-                ),
-                &["outcome"],
             ),
         )?;
         Ok(Self {
@@ -119,10 +110,16 @@ impl Metrics {
                 .iter()
                 .map(|feature| missing.with_label_values(&[feature.name]))
                 .collect(),
-            query_records: RecordCounters {
-                written: records.with_label_values(&["written"]),
-                dropped: records.with_label_values(&["dropped"]),
-            },
+            query_records: records(
+                &registry,
+                "searchop_rank_query_records_total",
+                "Query records that were written, or dropped because writing failed or was slow",
+            )?,
+            feature_records: records(
+                &registry,
+                "searchop_rank_feature_records_total",
+                "Feature records that were written, or dropped because writing failed or was slow",
+            )?,
             model_info: register(
                 &registry,
                 IntGaugeVec::new(
@@ -174,6 +171,15 @@ impl Default for Metrics {
     fn default() -> Self {
         Self::new()
     }
+}
+
+fn records(registry: &Registry, name: &str, help: &str) -> prometheus::Result<RecordCounters> {
+    let counters = IntCounterVec::new(Opts::new(name, help), &["outcome"]);
+    let counters = register(registry, counters)?;
+    Ok(RecordCounters {
+        written: counters.with_label_values(&["written"]),
+        dropped: counters.with_label_values(&["dropped"]),
+    })
 }
 
 fn register<C: Collector + Clone + 'static>(

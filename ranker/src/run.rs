@@ -16,9 +16,11 @@ use tracing::{info, warn};
 use crate::{
     app::{app, metrics_app},
     auth::Tokens,
+    feature_log,
     listen::{Origin, bind, rank_listener},
     load::{LoadError, load},
-    query_log::{QueryLog, Sink},
+    query_log,
+    records::{Records, Sink},
     server::{Ending, MAX_CONNECTIONS, Server},
     settings::Settings,
     state::{Identity, Limits, Ranker},
@@ -43,8 +45,8 @@ pub enum RunError {
     /// A file that an option names.
     #[error("{0}")]
     File(String),
-    #[error("cannot write query records: {0}")]
-    QueryLog(io::Error),
+    #[error("cannot write records: {0}")]
+    Records(io::Error),
     #[error("cannot start a thread: {0}")]
     Shadow(io::Error),
     #[error(transparent)]
@@ -58,7 +60,7 @@ impl RunError {
             Self::Listen { .. }
             | Self::Signals(_)
             | Self::File(_)
-            | Self::QueryLog(_)
+            | Self::Records(_)
             | Self::Shadow(_) => ExitCode::BadConfig.code(),
             Self::Load(error) => error.exit_code().code(),
         }
@@ -127,10 +129,12 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         _ = served => info!("ended"),
         signal = signals.next() => warn!(signal, "ended at once by a second signal"),
     }
-    if let Some(log) = &ranker.query_log
-        && !log.flush(FLUSH)
-    {
-        warn!("the last query records are not written");
+    for log in [&ranker.query_log, &ranker.feature_log] {
+        if let Some(log) = log
+            && !log.flush(FLUSH)
+        {
+            warn!("the last records are not written");
+        }
     }
     Ok(())
 }
@@ -210,8 +214,14 @@ fn new_ranker(settings: &Settings) -> Result<Ranker, RunError> {
         let folder = settings.query_log_folder.clone();
         let sink = folder.map_or(Sink::Stdout, Sink::Folder);
         let counters = ranker.metrics.query_records.clone();
-        let log = QueryLog::start(settings.query_log_share, sink, counters);
-        ranker.query_log = Some(log.map_err(RunError::QueryLog)?);
+        let log = Records::start(query_log::KIND, settings.query_log_share, sink, counters);
+        ranker.query_log = Some(log.map_err(RunError::Records)?);
+    }
+    if let Some(folder) = settings.feature_log_folder.clone() {
+        let counters = ranker.metrics.feature_records.clone();
+        let (kind, share) = (feature_log::KIND, settings.feature_log_share);
+        let log = Records::start(kind, share, Sink::Folder(folder), counters);
+        ranker.feature_log = Some(log.map_err(RunError::Records)?);
     }
     Ok(ranker)
 }

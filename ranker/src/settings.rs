@@ -91,6 +91,14 @@ pub struct Settings {
     #[arg(long, env = names::QUERY_LOG_FOLDER_ENV, value_name = "DIR")]
     pub query_log_folder: Option<PathBuf>,
 
+    /// Folder for records of raw features, which `searchop replay` computes again [default: none]
+    #[arg(long, env = names::FEATURE_LOG_FOLDER_ENV, value_name = "DIR")]
+    pub feature_log_folder: Option<PathBuf>,
+
+    /// Share of queries that leave one, from 0 to 1; writing one takes as long as some rankings
+    #[arg(long, env = names::FEATURE_LOG_SHARE_ENV, value_name = "SHARE", default_value_t = 0.01, value_parser = share)]
+    pub feature_log_share: f64,
+
     /// Address of the rank port
     #[arg(long, value_name = "ADDRESS", default_value_t = any(names::RANK_PORT))]
     pub listen: SocketAddr,

@@ -14,7 +14,7 @@ use crate::{
     error::{ApiError, Kind},
     metrics::Metrics,
     pool::Pool,
-    query_log::QueryLog,
+    records::Records,
     rules::Rules,
     traffic::{Loaded, Shadow, Version, Versions},
 };
@@ -74,7 +74,8 @@ pub struct Ranker {
     pub rules: Vec<ServingRule>,
     /// Who may ask; anyone where absent.
     pub tokens: Option<Arc<Tokens>>,
-    pub query_log: Option<QueryLog>,
+    pub query_log: Option<Records>,
+    pub feature_log: Option<Records>,
     /// What ranks requests beside their answer; nothing does where absent.
     pub shadow: Option<Shadow>,
     phase: watch::Sender<Phase>,
@@ -98,6 +99,7 @@ impl Ranker {
             rules: Vec::new(),
             tokens: None,
             query_log: None,
+            feature_log: None,
             shadow: None,
             phase,
         }

@@ -5,7 +5,7 @@ mod import;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use searchop_contract::names::RANK_PORT;
+use searchop_contract::{Digest, names::RANK_PORT};
 
 pub use import::{Import, ImportFiles, ImportShop};
 
@@ -65,6 +65,12 @@ pub enum Command {
     /// Read what was found out about versions when they were judged.
     #[command(subcommand)]
     Gate(Gate),
+
+    /// Compute logged features again, and compare: is what served what tables and requests say?
+    ///
+    /// Exit code 3 where too few rows are equal, or where a field of the requests looks like another
+    /// unit than the tables have.
+    Replay(Replay),
 
     /// Print a completion script: `source <(searchop completion bash)`.
     Completion { shell: Shell },
@@ -162,6 +168,32 @@ pub struct Reports {
     /// Folder of artifacts [default: artifacts in the folder of --dir].
     #[arg(long, value_name = "FOLDER")]
     pub artifacts: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// Files of the feature log, or folders of them: `spec.serving.featureLog` says where they are.
+    #[arg(value_name = "LOG", required = true)]
+    pub logs: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub folder: Folder,
+
+    /// Folder or s3:// URI of artifacts [default: artifacts in the folder of --dir].
+    #[arg(long, value_name = "URI")]
+    pub artifacts: Option<String>,
+
+    /// Digest of tables to compute with, instead of those that served: what newer ones would change.
+    #[arg(long, value_name = "SHA256")]
+    pub tables: Option<Digest>,
+
+    /// Share of rows that must be equal.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.999, value_parser = share)]
+    pub min_equal: f64,
+
+    /// How it is printed.
+    #[arg(long, short, value_enum, default_value_t = Report::Table)]
+    pub output: Report,
 }
 
 #[derive(Debug, Args)]
@@ -350,6 +382,13 @@ fn http_url(text: &str) -> Result<String, String> {
             Ok(text.to_owned())
         }
         _ => Err("write http://host:port or https://host:port".to_owned()),
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("not between 0 and 1".to_owned()),
     }
 }
 

@@ -7,6 +7,7 @@ mod gate;
 mod import;
 mod local;
 mod manifest;
+mod replay;
 mod schedule;
 mod schema;
 mod terminal;
@@ -49,6 +50,12 @@ async fn run(cli: &Cli, log: Log) -> Exit {
             Ok(Exit::Done)
         }
         Command::Gate(args) => return judged(args, log),
+        Command::Replay(args) => {
+            return replay::replay(args).await.unwrap_or_else(|error| {
+                print_error(log.paint(), &error);
+                error.exit()
+            });
+        }
         Command::Completion { shell } => {
             complete(*shell);
             Ok(Exit::Done)

@@ -29,6 +29,9 @@ pub const TLS_KEY_FILE_ENV: &str = "SEARCHOP_TLS_KEY_FILE";
 /// Share of calls that leave a query record, and the folder for them.
 pub const QUERY_LOG_SHARE_ENV: &str = "SEARCHOP_QUERY_LOG_SHARE";
 pub const QUERY_LOG_FOLDER_ENV: &str = "SEARCHOP_QUERY_LOG_FOLDER";
+/// The same for records of features.
+pub const FEATURE_LOG_SHARE_ENV: &str = "SEARCHOP_FEATURE_LOG_SHARE";
+pub const FEATURE_LOG_FOLDER_ENV: &str = "SEARCHOP_FEATURE_LOG_FOLDER";
 
 /// Keys of the Secrets that a ranker may be given; those of TLS are Kubernetes' own.
 pub const TOKEN_KEY: &str = "token";

@@ -297,5 +297,10 @@ fn answers(serving: &Serving, storage: &mut Storage) -> Vec<EnvVar> {
             variables.push(env(names::QUERY_LOG_FOLDER_ENV, folder));
         }
     }
+    if let Some(log) = &serving.feature_log {
+        let folder = storage.write_only(&log.uri, "feature-log");
+        variables.push(env(names::FEATURE_LOG_FOLDER_ENV, folder));
+        variables.push(env(names::FEATURE_LOG_SHARE_ENV, &log.sample_share));
+    }
     variables
 }

@@ -63,7 +63,8 @@ fn guarded() -> RankingModelSpec {
         ],
         "tokenSecretRef": {"name": "clients"},
         "tlsSecretRef": {"name": "products-tls"},
-        "queryLog": {"sampleShare": "0.1", "uri": "pvc://records/products"}
+        "queryLog": {"sampleShare": "0.1", "uri": "pvc://records/products"},
+        "featureLog": {"sampleShare": "0.02", "uri": "pvc://records/features"}
     }))
     .unwrap();
     spec

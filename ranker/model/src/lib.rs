@@ -7,11 +7,13 @@
 pub mod artifact;
 pub mod bundle;
 pub mod counters;
+pub mod feature_log;
 pub mod features;
 pub mod forest;
 pub mod item;
 pub mod lexicon;
 pub mod reference;
+pub mod replay;
 pub mod store;
 pub mod tables;
 pub mod text;

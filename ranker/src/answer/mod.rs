@@ -16,7 +16,7 @@ use serde::Serialize;
 use tracing::error;
 use uuid::Uuid;
 
-pub use order::Order;
+pub use order::{Order, Rows};
 pub use rank::{RankAnswer, ScoresAnswer, explain, rank};
 pub use rerank::{RerankAnswer, TextScore, rerank};
 

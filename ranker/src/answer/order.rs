@@ -8,6 +8,7 @@ use searchop_model::{
 use super::{Ranked, now};
 use crate::{
     error::{ApiError, Kind},
+    feature_log::record,
     request::Search,
     state::Ranker,
     traffic::{Loaded, Version},
@@ -102,6 +103,11 @@ impl<'a> Order<'a> {
         let see = |loaded: &Loaded, rows: &Rows| {
             timer.observe_duration();
             rows.count_missing(&mut missing);
+            if let Some(log) = &ranker.feature_log
+                && log.samples(query_id)
+            {
+                log.write(&record(&version.identity, (search, query_id), rows));
+            }
             if let Some(histograms) = &loaded.histograms {
                 histograms.count(query_id, rows.values, rows.scores);
             }

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use searchop_model::features::features;
 use serde_json::{Map, Value, json};
 
-use crate::request::{MAX_EXPLAINED, MAX_QUERY_CHARS, MAX_QUERY_ID_CHARS};
+use crate::request::{MAX_EXPLAINED, MAX_QUERY_CHARS, MAX_QUERY_ID_CHARS, MAX_SORT_CHARS};
 
 const PRINTABLE: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
 
@@ -39,6 +39,14 @@ pub struct ProductsRequest {
     /// Ids of products whose scores are to be explained; two are compared too.
     #[schemars(length(max = MAX_EXPLAINED))]
     explain: Option<Vec<Id>>,
+    /// Which page of the results this is; only kept in records of features.
+    #[schemars(range(min = 1))]
+    page: Option<u32>,
+    /// Likewise the order of the results.
+    #[schemars(length(max = MAX_SORT_CHARS))]
+    sort: Option<String>,
+    /// Likewise what they were filtered by.
+    filters: Option<Map<String, Value>>,
 }
 
 /// Ids whose scores come back in the order of the request.
@@ -58,6 +66,14 @@ pub struct ColumnsRequest {
     /// Ids whose scores are to be explained; two are compared too.
     #[schemars(length(max = MAX_EXPLAINED))]
     explain: Option<Vec<Id>>,
+    /// Which page of the results this is; only kept in records of features.
+    #[schemars(range(min = 1))]
+    page: Option<u32>,
+    /// Likewise the order of the results.
+    #[schemars(length(max = MAX_SORT_CHARS))]
+    sort: Option<String>,
+    /// Likewise what they were filtered by.
+    filters: Option<Map<String, Value>>,
 }
 
 #[derive(JsonSchema)]
@@ -89,6 +105,8 @@ struct Product {
     #[schemars(range(min = i64::MIN, max = i64::MAX))]
     added_time: Option<i64>,
     features: Option<Features>,
+    /// What the engine gave it; only kept in records of features.
+    engine_score: Option<f64>,
 }
 
 /// A search and its candidates, with exactly one of `documents` and `texts`.

@@ -7,7 +7,7 @@ mod rerank;
 
 use std::borrow::Cow;
 
-use searchop_model::item::Candidate;
+use searchop_model::{feature_log::Page, item::Candidate};
 
 pub use product::Product;
 pub use rank::{Form, RankRequest};
@@ -23,6 +23,8 @@ use crate::{
 pub const MAX_QUERY_CHARS: usize = 1000;
 /// Longest query id, in characters; it goes back into every answer.
 pub const MAX_QUERY_ID_CHARS: usize = 200;
+/// Longest name of an order, in characters.
+pub const MAX_SORT_CHARS: usize = 200;
 /// Products of a request that are explained at most: one takes as long as ranking hundreds.
 pub const MAX_EXPLAINED: usize = 10;
 
@@ -37,6 +39,8 @@ pub struct Search<'a> {
     pub query_id: Option<Cow<'a, str>>,
     pub user_id: Option<Id<'a>>,
     pub products: Vec<Product<'a>>,
+    /// What they are a page of; only kept in records.
+    pub page: Page,
 }
 
 impl Search<'_> {
@@ -72,6 +76,7 @@ impl<'a> RawSearch<'a> {
             query_id: self.query_id.map(|Text(query_id)| query_id),
             user_id: self.user_id,
             products,
+            page: Page::default(),
         })
     }
 }

@@ -19,6 +19,8 @@ pub struct Product<'a> {
     pub fields: Option<Box<ItemFields>>,
     /// Features that the request gives, by column; NaN for one that is given as missing.
     pub values: Vec<(usize, f32)>,
+    /// What the engine gave it; only kept in records.
+    pub engine_score: Option<f64>,
 }
 
 impl<'a> Product<'a> {
@@ -28,6 +30,7 @@ impl<'a> Product<'a> {
             id,
             fields: None,
             values: Vec::new(),
+            engine_score: None,
         }
     }
 
@@ -46,6 +49,7 @@ pub struct RawProduct<'a> {
     pub id: Option<Id<'a>>,
     pub fields: Option<Box<ItemFields>>,
     pub values: Vec<(usize, f32)>,
+    pub engine_score: Option<f64>,
 }
 
 /// Unknown fields are skipped: clients send whole documents.
@@ -68,6 +72,7 @@ struct ProductObject<'a> {
     #[serde(alias = "addedTime")]
     added_time: Option<i64>,
     features: Option<FeatureValues>,
+    engine_score: Option<f64>,
 }
 
 impl<'a> From<ProductObject<'a>> for RawProduct<'a> {
@@ -91,17 +96,18 @@ impl<'a> From<ProductObject<'a>> for RawProduct<'a> {
             values: product
                 .features
                 .map_or(Vec::new(), |FeatureValues(values)| values),
+            engine_score: product.engine_score,
         }
     }
 }
 
 impl<'a> From<Id<'a>> for RawProduct<'a> {
     fn from(id: Id<'a>) -> Self {
-        let Product { id, fields, values } = Product::bare(id);
         Self {
             id: Some(id),
-            fields,
-            values,
+            fields: None,
+            values: Vec::new(),
+            engine_score: None,
         }
     }
 }

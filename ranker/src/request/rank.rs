@@ -1,12 +1,14 @@
 use std::fmt;
 
+use searchop_model::feature_log::Page;
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeSeed, MapAccess, Visitor},
 };
+use serde_json::{Map, Value};
 
 use super::{
-    MAX_EXPLAINED, Product, RawSearch, Search, at_least_one,
+    MAX_EXPLAINED, MAX_SORT_CHARS, Product, RawSearch, Search, at_least_one, at_most,
     columns::{self, Columns, ReadColumns},
     product::RawProduct,
     whole,
@@ -14,7 +16,7 @@ use super::{
 use crate::{
     error::ApiError,
     id::Id,
-    json::{self, Keep, List, set, skip},
+    json::{self, Keep, List, Text, set, skip},
 };
 
 /// A valid request to `POST /rank`.
@@ -53,12 +55,16 @@ struct RawRank<'a> {
     columns: Option<Columns>,
     top_k: Option<usize>,
     explain: Option<List<Id<'a>>>,
+    page: Option<u32>,
+    sort: Option<Text<'a>>,
+    filters: Option<Map<String, Value>>,
 }
 
 impl<'a> RawRank<'a> {
     fn validate(mut self, max_candidates: usize) -> Result<RankRequest<'a>, ApiError> {
         let (products, form) = self.take_products(max_candidates)?;
-        let search = self.search.of(products)?;
+        let mut search = self.search.of(products)?;
+        search.page = page(self.page, self.sort, self.filters)?;
         let top_k = at_least_one("top_k", self.top_k)?;
         if top_k.is_some() && form == Form::Columns {
             let message = "every id gets a score, so there is no top_k with ids";
@@ -98,13 +104,35 @@ impl<'a> RawRank<'a> {
     }
 }
 
+fn page(
+    page: Option<u32>,
+    sort: Option<Text>,
+    filters: Option<Map<String, Value>>,
+) -> Result<Page, ApiError> {
+    if page == Some(0) {
+        return Err(ApiError::invalid("page", "page must be at least 1"));
+    }
+    if let Some(Text(sort)) = &sort {
+        at_most("sort", sort, MAX_SORT_CHARS)?;
+    }
+    Ok(Page {
+        page,
+        sort: sort.map(|Text(sort)| sort.into_owned()),
+        filters: filters.map(Value::Object),
+    })
+}
+
 /// The products of the list at `path`; each must have an id.
 pub fn with_ids<'a>(path: &str, raw: Vec<RawProduct<'a>>) -> Result<Vec<Product<'a>>, ApiError> {
     let mut products = Vec::with_capacity(raw.len());
-    for (index, RawProduct { id, fields, values }) in raw.into_iter().enumerate() {
-        let id =
-            id.ok_or_else(|| ApiError::invalid(format!("{path}[{index}].id"), "id is required"))?;
-        products.push(Product { id, fields, values });
+    for (index, raw) in raw.into_iter().enumerate() {
+        let required = || ApiError::invalid(format!("{path}[{index}].id"), "id is required");
+        products.push(Product {
+            id: raw.id.ok_or_else(required)?,
+            fields: raw.fields,
+            values: raw.values,
+            engine_score: raw.engine_score,
+        });
     }
     Ok(products)
 }
@@ -146,6 +174,9 @@ enum Key {
     Columns,
     TopK,
     Explain,
+    Page,
+    Sort,
+    Filters,
     #[serde(other)]
     Other,
 }
@@ -191,6 +222,9 @@ impl<'de> Visitor<'de> for Shape {
                     let list = map.next_value_seed(Keep::first(MAX_EXPLAINED, "ids"))?;
                     set(&mut raw.explain, "explain", list)?;
                 }
+                Key::Page => set(&mut raw.page, "page", map.next_value()?)?,
+                Key::Sort => set(&mut raw.sort, "sort", map.next_value()?)?,
+                Key::Filters => set(&mut raw.filters, "filters", map.next_value()?)?,
                 Key::Other => skip(&mut map)?,
             }
         }

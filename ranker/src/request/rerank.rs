@@ -175,6 +175,7 @@ impl<'a> From<DocumentObject<'a>> for RawProduct<'a> {
             id: document.id.or(document.text),
             fields: (!fields.is_empty()).then(|| Box::new(fields)),
             values: Vec::new(),
+            engine_score: None,
         }
     }
 }

@@ -100,6 +100,15 @@ impl Artifacts {
         fs::rename(other.model_dir(), models.join(other.digest.hex())).unwrap();
     }
 
+    /// The model with tables in which a product has become dearer.
+    pub fn bundle_with_newer_tables(&self) -> Bundle {
+        let mut rows = rows();
+        rows.items[1].fields.price = Some(90.0);
+        let folder = tempfile::tempdir().unwrap();
+        let digest = Tables::build(rows).unwrap().write(folder.path()).unwrap();
+        Bundle::open(&self.model_dir(), &self.digest, folder.path(), &digest).unwrap()
+    }
+
     pub fn bundle(&self) -> Bundle {
         Bundle::open(
             &self.model_dir(),
@@ -120,6 +129,10 @@ pub fn forest_of_other_width() -> Forest {
 }
 
 fn tables() -> Tables {
+    Tables::build(rows()).unwrap()
+}
+
+fn rows() -> TableRows {
     let item = |id: &str, title: &str, price: f64| ItemRow {
         id: id.to_owned(),
         fields: ItemFields {
@@ -134,14 +147,13 @@ fn tables() -> Tables {
         item("2", "Road running shoes", 80.0),
         item("3", "Coffee grinder", 40.0),
     ];
-    Tables::build(TableRows {
+    TableRows {
         model: "products".to_owned(),
         tables_time: TIME.parse().unwrap(),
         items,
         query_items: Vec::new(),
         totals: Default::default(),
-    })
-    .unwrap()
+    }
 }
 
 fn manifest(tables: &Tables, model: &str) -> ModelManifest {

@@ -8,6 +8,7 @@ mod artifacts;
 mod bad_input;
 mod client;
 mod explain;
+mod feature_log;
 mod life;
 mod object_store;
 mod openapi;

@@ -151,9 +151,11 @@ fn minimal(shape: &Value) -> Map<String, Value> {
 
 /// A value that none of the types allows.
 fn wrong(document: &Value, schema: &Value) -> Value {
-    let objects = alternatives(document, schema)
-        .iter()
-        .any(|one| one["type"] == "object");
+    let is_object = |one: &&Value| {
+        let kinds = one["type"].as_array();
+        one["type"] == "object" || kinds.is_some_and(|kinds| kinds.contains(&json!("object")))
+    };
+    let objects = alternatives(document, schema).iter().any(is_object);
     if objects { json!(true) } else { json!({}) }
 }
 

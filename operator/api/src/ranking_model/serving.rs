@@ -44,6 +44,11 @@ pub struct Serving {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "QueryLog")]
     pub query_log: Option<QueryLog>,
+
+    /// Which calls leave a record of their raw features, for `searchop replay`; none where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "FeatureLog")]
+    pub feature_log: Option<FeatureLog>,
 }
 
 impl Default for Serving {
@@ -57,6 +62,7 @@ impl Default for Serving {
             token_secret_ref: None,
             tls_secret_ref: None,
             query_log: None,
+            feature_log: None,
         }
     }
 }
@@ -88,6 +94,34 @@ pub struct QueryLog {
 impl QueryLog {
     fn default_sample_share() -> String {
         "1".to_owned()
+    }
+}
+
+/// Records of all candidates of a call as NDJSON: what the request said, every feature with where it
+/// comes from, the scores of engine and model, and the version. Some hundred kilobytes a record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FeatureLog {
+    /// Share of query ids whose calls leave a record, a decimal in (0, 1]. Writing one takes the time
+    /// of some rankings.
+    #[serde(default = "FeatureLog::default_sample_share")]
+    #[schemars(
+        regex(pattern = r"^(0?\.0{0,5}[1-9][0-9]{0,5}|1(\.0{1,6})?)$"),
+        length(max = 8)
+    )]
+    pub sample_share: String,
+
+    /// `pvc://claim/path`: a folder into which each pod writes files of its own.
+    #[schemars(
+        regex(pattern = r"^pvc://[a-z0-9][-.a-z0-9]*(/[-._/A-Za-z0-9]*)?$"),
+        length(max = 512)
+    )]
+    pub uri: String,
+}
+
+impl FeatureLog {
+    fn default_sample_share() -> String {
+        "0.01".to_owned()
     }
 }
 

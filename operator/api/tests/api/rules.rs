@@ -361,7 +361,7 @@ fn a_blackout_ends_after_it_starts() {
 #[test]
 fn decimals_quantities_and_places_have_a_form() {
     let digest = &*format!("sha256:{}", "0a".repeat(32));
-    let rows: [(&str, &[&str], &[&str]); 11] = [
+    let rows: [(&str, &[&str], &[&str]); 13] = [
         (
             "/spec/properties/evaluation/properties/gates/items/properties/threshold",
             &["0", "0.6", "1", "1.0"],
@@ -424,6 +424,16 @@ fn decimals_quantities_and_places_have_a_form() {
             "/spec/properties/rollout/properties/pinnedVersion",
             &["v7", "7", digest],
             &["", "v0", "latest", "v07", "sha256:ab"],
+        ),
+        (
+            "/spec/properties/serving/properties/featureLog/properties/sampleShare",
+            &["1", "0.01"],
+            &["0", "1.1", "1%"],
+        ),
+        (
+            "/spec/properties/serving/properties/featureLog/properties/uri",
+            &["pvc://claim", "pvc://claim/a/b"],
+            &["s3://bucket/a", "file:///tmp", "pvc://"],
         ),
     ];
     for (path, good, bad) in rows {

@@ -240,6 +240,7 @@ fn defaults_are_visible() {
         "queryLog",
         "lagDays",
         "tablesMaxAgeSeconds",
+        "featureLog",
         "uri",
         "approvedVersion",
         "abortedVersion",

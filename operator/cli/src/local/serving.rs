@@ -42,11 +42,16 @@ pub fn environment(serving: &Serving, state: &StateDir) -> Environment {
         variables.push((names::QUERY_LOG_SHARE_ENV, share));
         variables.push((names::QUERY_LOG_FOLDER_ENV, folder.unwrap_or(records)));
     }
+    if let Some(log) = &serving.feature_log {
+        let folder = local_uri(&log.uri, state);
+        variables.push((names::FEATURE_LOG_FOLDER_ENV, folder));
+        variables.push((names::FEATURE_LOG_SHARE_ENV, log.sample_share.clone()));
+    }
     variables
 }
 
 /// All variables that [`environment`] may set; a shell's own must not get through.
-pub const VARIABLES: [&str; 7] = [
+pub const VARIABLES: [&str; 9] = [
     names::MAX_CANDIDATES_ENV,
     names::RULES_ENV,
     names::TOKEN_FILE_ENV,
@@ -54,6 +59,8 @@ pub const VARIABLES: [&str; 7] = [
     names::TLS_KEY_FILE_ENV,
     names::QUERY_LOG_SHARE_ENV,
     names::QUERY_LOG_FOLDER_ENV,
+    names::FEATURE_LOG_FOLDER_ENV,
+    names::FEATURE_LOG_SHARE_ENV,
 ];
 
 #[cfg(test)]
@@ -80,6 +87,7 @@ mod tests {
             "tokenSecretRef": {"name": "clients"},
             "tlsSecretRef": {"name": "cert"},
             "queryLog": {"sampleShare": "0.1", "uri": "pvc://records/shop"},
+            "featureLog": {"uri": "pvc://records/features"},
         }));
         let expected = [
             "1000",
@@ -89,6 +97,8 @@ mod tests {
             "/shop/.searchop/secrets/cert/tls.key",
             "0.1",
             "/shop/.searchop/volumes/records/shop",
+            "/shop/.searchop/volumes/records/features",
+            "0.01",
         ];
         assert_eq!(
             all,

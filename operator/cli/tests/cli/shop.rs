@@ -80,6 +80,7 @@ impl Shop {
              data: {{synthetic: {{products: 500, events: 20000}}}}\n  \
              training: {{parameters: {{numIterations: {iterations}}}}}\n  \
              evaluation: {{gates: [{{name: floor, metric: NDCG, threshold: \"{threshold}\"}}]}}\n  \
+             serving: {{featureLog: {{sampleShare: \"1\", uri: pvc://records/features}}}}\n  \
              artifacts: {{uri: pvc://models/small}}\n"
         )
     }

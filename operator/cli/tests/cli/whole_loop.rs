@@ -41,6 +41,7 @@ fn trains_serves_changes_rejects_restarts_and_leaves_nothing() {
     shop.up();
     first_version(&shop);
     changed_spec_under_load(&shop);
+    what_was_served_can_be_computed_again(&shop);
     invalid_edit(&shop);
     same_again(&shop);
     rejected_edit(&shop);
@@ -126,6 +127,19 @@ fn changed_spec_under_load(shop: &Shop) {
     );
     assert_eq!(seen.versions.iter().copied().collect::<Vec<_>>(), [1, 2]);
     assert!(seen.answers > 100, "{}", seen.answers);
+}
+
+fn what_was_served_can_be_computed_again(shop: &Shop) {
+    let replay = Command::new(env!("CARGO_BIN_EXE_searchop"))
+        .arg("replay")
+        .arg(shop.state().join("volumes/records/features"))
+        .arg("--dir")
+        .arg(shop.state())
+        .output()
+        .unwrap();
+    assert_eq!(replay.status.code(), Some(0), "{}", text(&replay.stderr));
+    let found = text(&replay.stdout);
+    assert!(found.contains("rows: 100.000 % equal"), "{found}");
 }
 
 fn invalid_edit(shop: &Shop) {

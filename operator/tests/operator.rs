@@ -430,6 +430,7 @@ async fn a_child_that_did_not_change_is_not_written_again() {
         version: 1,
         digest: digest.clone(),
         tables_digest: digest,
+        candidate: None,
     };
     let mut script = Script::default();
     let context = context(&script);

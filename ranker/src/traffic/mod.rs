@@ -19,7 +19,9 @@ pub use shadow::{Beside, ReadSearch, Shadow};
 pub use shares::{Shares, SharesError};
 pub use version::{Loaded, Version};
 
-use crate::{error::shortened, histograms::Histograms, metrics::Metrics, request::Search, state::Identity};
+use crate::{
+    error::shortened, histograms::Histograms, metrics::Metrics, request::Search, state::Identity,
+};
 use assign::samples;
 use shares::Known;
 

@@ -4,7 +4,10 @@ use searchop_contract::AbortRule;
 use searchop_model::bundle::Bundle;
 
 use super::trial::Trial;
-use crate::{error::shortened, histograms::Histograms, metrics::VersionMetrics, rules::Rules, state::Identity};
+use crate::{
+    error::shortened, histograms::Histograms, metrics::VersionMetrics, rules::Rules,
+    state::Identity,
+};
 
 /// A version that the process was told to load.
 pub struct Version {

@@ -43,6 +43,14 @@ build: build-trainer build-workspace ## Build the programs
 build-trainer: ; $(call trainer,build)
 build-workspace: ; $(call workspace,build)
 
+# kubectl finds plugins, and who completes their lines, by name.
+PREFIX ?= $(HOME)/.local
+.PHONY: install
+install: build-workspace ## Install searchop, also as plugin of kubectl, into PREFIX/bin
+	@install -D --target-directory=$(PREFIX)/bin $(WORKSPACE_TARGET)/release/searchop
+	@ln -sf searchop $(PREFIX)/bin/kubectl-searchop
+	@ln -sf searchop $(PREFIX)/bin/kubectl_complete-searchop
+
 .PHONY: fmt
 fmt: ## Check the formatting
 	cargo fmt --all --check
@@ -93,6 +101,10 @@ bench-gate: build-trainer ## How often the gate errs, on worlds whose truth is k
 .PHONY: bench-drift
 bench-drift: ## How often drift is told where there is none, and found where there is
 	@$(call workspace,test) --quiet --bench drift
+
+.PHONY: bench-cron
+bench-cron: ## Schedules against an oracle that walks the minutes, and a gap of ten years (CASES=100000)
+	@$(call workspace,test) --quiet --bench cron -- $(if $(filter file,$(origin CASES)),,$(CASES))
 
 .PHONY: crds crds-check
 crds: build-workspace ## Write crds/ from the types

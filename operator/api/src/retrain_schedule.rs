@@ -173,6 +173,13 @@ pub enum ScheduleAction {
 }
 
 impl ScheduleAction {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Retrain => "Retrain",
+            Self::RefreshTables => "RefreshTables",
+        }
+    }
+
     /// The annotation of the model that a request of it is written to.
     pub fn annotation(self) -> &'static str {
         match self {

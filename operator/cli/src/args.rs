@@ -1,15 +1,23 @@
 //! The command line.
 
+mod cluster;
 mod import;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::ArgValueCandidates;
 use searchop_contract::{Digest, names::RANK_PORT};
 
+use crate::completion::schedules;
+
+pub use cluster::*;
 pub use import::{Import, ImportFiles, ImportShop};
 
 /// Train, judge and serve search ranking models.
+///
+/// Verbs about a cluster find it as kubectl does. Those that change something write one field or
+/// annotation, and print the kubectl line that does the same.
 #[derive(Debug, Parser)]
 #[command(name = "searchop", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Cli {
@@ -30,18 +38,22 @@ Exit codes:
   0    done
   1    failed
   2    the command line is wrong
-  3    refused: manifest or data are not valid, or the gate said no
+  3    refused: manifest, data or a change are not valid, or the gate said no
   4    timed out while waiting
   5    not found: nothing runs, or nothing is there
+  6    forbidden by the cluster
   130  interrupted";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    #[command(flatten)]
+    Cluster(Verb),
+
     /// Run a model on this machine, without a cluster.
     #[command(subcommand)]
     Local(Local),
 
-    /// Look into schedules.
+    /// Look into schedules, suspend and resume them.
     #[command(subcommand)]
     Schedule(Schedule),
 
@@ -72,7 +84,8 @@ pub enum Command {
     /// unit than the tables have.
     Replay(Replay),
 
-    /// Print a completion script: `source <(searchop completion bash)`.
+    /// Print a completion script, which offers names of the cluster's objects too:
+    /// `source <(searchop completion bash)`.
     Completion { shell: Shell },
 
     /// Print the version.
@@ -102,6 +115,9 @@ pub enum Local {
 
     /// Stop the running `up`; versions and state are kept.
     Down(Down),
+
+    /// Say which version served when, why, trained on which rows, with which metric.
+    Versions(LocalVersions),
 }
 
 const VALIDATE: &str = "\
@@ -129,14 +145,33 @@ pub struct Validate {
 
 #[derive(Debug, Subcommand)]
 pub enum Schedule {
+    /// List schedules of a cluster.
+    Get(GetSchedules),
+
+    /// One page about a schedule: what it asks, when next, and what came of its last ticks.
+    Describe(AboutSchedule),
+
     /// Print when schedules ask next, with time zone, jitter and blackouts.
+    ///
+    /// Schedules of a cluster, or those of manifests with --filename.
     Next(NextTicks),
+
+    /// Ask for nothing any more; ticks that pass are not made up for.
+    Suspend(ChangeSchedule),
+
+    /// Ask again, from the next tick on.
+    Resume(ChangeSchedule),
 }
 
 #[derive(Debug, Args)]
 pub struct NextTicks {
-    #[command(flatten)]
-    pub files: Files,
+    /// Names of schedules in the cluster [default: all of the namespace].
+    #[arg(value_name = "NAME", conflicts_with = "filename", add = ArgValueCandidates::new(schedules))]
+    pub names: Vec<String>,
+
+    /// Manifest, or folder of manifests, to read instead of a cluster; may be repeated.
+    #[arg(long, short = 'f', value_name = "FILE")]
+    pub filename: Vec<PathBuf>,
 
     /// How many ticks of each schedule.
     #[arg(long, default_value_t = 5, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1000))]
@@ -145,6 +180,9 @@ pub struct NextTicks {
     /// Ticks after this time, such as 2026-11-24T09:30:00Z [default: now].
     #[arg(long, value_name = "TIME")]
     pub from: Option<jiff::Timestamp>,
+
+    #[command(flatten)]
+    pub target: Target,
 }
 
 #[derive(Debug, Subcommand)]
@@ -323,6 +361,15 @@ pub struct Status {
     /// What to print.
     #[arg(long, short, value_enum, default_value_t = Output::Table)]
     pub output: Output,
+}
+
+#[derive(Debug, Args)]
+pub struct LocalVersions {
+    #[command(flatten)]
+    pub folder: Folder,
+
+    #[command(flatten)]
+    pub when: When,
 }
 
 #[derive(Debug, Args)]

@@ -13,6 +13,7 @@ pub enum Exit {
     Refused = 3,
     TimedOut = 4,
     NotFound = 5,
+    Forbidden = 6,
     Interrupted = 130,
 }
 
@@ -20,4 +21,9 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
     }
+}
+
+/// An error that ends the program.
+pub trait Failure: std::error::Error {
+    fn exit(&self) -> Exit;
 }

@@ -15,7 +15,7 @@ use searchop_lifecycle::gate::{self, Trial};
 
 use crate::{
     args,
-    exit::Exit,
+    exit::{Exit, Failure},
     local::state::{StateDir, StateError, read_json},
     manifest::{self, ManifestError},
     terminal::Log,
@@ -37,8 +37,8 @@ pub enum GateError {
     },
 }
 
-impl GateError {
-    pub fn exit(&self) -> Exit {
+impl Failure for GateError {
+    fn exit(&self) -> Exit {
         match self {
             Self::Manifest(error) => error.exit(),
             Self::NoReports(_) | Self::NoReport { .. } => Exit::NotFound,
@@ -174,7 +174,8 @@ impl Stored {
     }
 }
 
-fn read_reports(folder: &Path) -> Result<Vec<EvaluationReport>, StateError> {
+/// The reports in a folder, oldest version first.
+pub fn read_reports(folder: &Path) -> Result<Vec<EvaluationReport>, StateError> {
     let mut reports = Vec::new();
     // A folder that is not there holds no report.
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {

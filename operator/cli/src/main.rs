@@ -1,6 +1,8 @@
 //! `searchop`: the command line, with the local mode that needs no cluster.
 
 mod args;
+mod cluster;
+mod completion;
 mod connect;
 mod exit;
 mod gate;
@@ -12,39 +14,78 @@ mod schedule;
 mod schema;
 mod terminal;
 mod validate;
+mod versions;
 
-use std::{io, process::ExitCode};
+use std::{path::Path, process::ExitCode};
 
-use clap::{CommandFactory, Parser};
-use clap_complete::{Shell, generate};
+use clap::{CommandFactory, FromArgMatches, Parser};
+use clap_complete::CompleteEnv;
 
 use crate::{
     args::{Cli, Command, Local, Schedule},
-    exit::Exit,
+    exit::{Exit, Failure},
     terminal::{Log, print_error},
 };
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    let cli = Cli::parse();
+/// kubectl finds plugins by this start of their names.
+const PLUGIN: &str = "kubectl-";
+
+fn main() -> ExitCode {
+    let name = std::env::args_os().next().unwrap_or_default();
+    let name = Path::new(&name).file_name().unwrap_or_default();
+    if name == completion::KUBECTL_NAME {
+        let offered = completion::for_kubectl(std::env::args_os().skip(1));
+        return if offered.is_ok() {
+            Exit::Done
+        } else {
+            Exit::Failed
+        }
+        .into();
+    }
+    CompleteEnv::with_factory(Cli::command)
+        .var(completion::VARIABLE)
+        .complete();
+    let plugin = name.to_string_lossy().starts_with(PLUGIN);
+    let cli = parse(plugin);
     let log = Log::new(cli.no_color, cli.quiet);
-    run(&cli, log).await.into()
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(run(&cli, log)).into(),
+        Err(error) => {
+            print_error(log.paint(), &error);
+            Exit::Failed.into()
+        }
+    }
+}
+
+/// As a plugin it speaks of itself as people call it.
+fn parse(plugin: bool) -> Cli {
+    if !plugin {
+        return Cli::parse();
+    }
+    let command = Cli::command()
+        .name("kubectl searchop")
+        .bin_name("kubectl searchop");
+    let found = Cli::from_arg_matches(&command.get_matches());
+    found.unwrap_or_else(|error| error.exit())
 }
 
 async fn run(cli: &Cli, log: Log) -> Exit {
     let result = match &cli.command {
         Command::Local(Local::Up(args)) => local::up(args, log).await,
         Command::Local(Local::Status(args)) => local::status(args, log),
+        Command::Local(Local::Versions(args)) => {
+            return ended(local::versions(args, log), log);
+        }
         Command::Local(Local::Retrain(args)) => local::retrain(args, log),
         Command::Local(Local::Down(args)) => local::down(args, log),
-        Command::Schedule(Schedule::Next(args)) => {
-            return schedule::next(args).unwrap_or_else(|error| {
-                print_error(log.paint(), &error);
-                error.exit()
-            });
-        }
+        Command::Cluster(verb) => return ended(cluster::run(verb, log).await, log),
+        Command::Schedule(Schedule::Next(args)) => return ended(schedule::next(args).await, log),
+        Command::Schedule(verb) => return ended(cluster::schedule(verb, log).await, log),
         Command::Validate(args) => validate::validate(args, log),
-        Command::Import(args) => return import(args, log),
+        Command::Import(args) => return ended(import::import(args, log), log),
         Command::Connect(args) => {
             print!("{}", connect::script(args));
             Ok(Exit::Done)
@@ -57,7 +98,10 @@ async fn run(cli: &Cli, log: Log) -> Exit {
             });
         }
         Command::Completion { shell } => {
-            complete(*shell);
+            if let Err(error) = completion::script(*shell) {
+                print_error(log.paint(), &error);
+                return Exit::Failed;
+            }
             Ok(Exit::Done)
         }
         Command::Version => {
@@ -65,14 +109,12 @@ async fn run(cli: &Cli, log: Log) -> Exit {
             Ok(Exit::Done)
         }
     };
-    result.unwrap_or_else(|error| {
-        print_error(log.paint(), &error);
-        error.exit()
-    })
+    ended(result, log)
 }
 
-fn import(args: &args::Import, log: Log) -> Exit {
-    import::import(args, log).unwrap_or_else(|error| {
+/// The exit code, after saying what went wrong.
+fn ended<E: Failure>(result: Result<Exit, E>, log: Log) -> Exit {
+    result.unwrap_or_else(|error| {
         print_error(log.paint(), &error);
         error.exit()
     })
@@ -83,23 +125,9 @@ fn judged(args: &args::Gate, log: Log) -> Exit {
         args::Gate::Explain(args) => gate::explain(args, log),
         args::Gate::Backtest(args) => gate::backtest(args, log),
     };
-    match result {
-        Ok(text) => {
-            print!("{text}");
-            Exit::Done
-        }
-        Err(error) => {
-            print_error(log.paint(), &error);
-            error.exit()
-        }
-    }
-}
-
-fn complete(shell: args::Shell) {
-    let shell = match shell {
-        args::Shell::Bash => Shell::Bash,
-        args::Shell::Zsh => Shell::Zsh,
-        args::Shell::Fish => Shell::Fish,
-    };
-    generate(shell, &mut Cli::command(), "searchop", &mut io::stdout());
+    let printed = result.map(|text| {
+        print!("{text}");
+        Exit::Done
+    });
+    ended(printed, log)
 }

@@ -1,6 +1,5 @@
 //! `searchop schedule next`: what a schedule is going to do, before it does it.
 
-use comfy_table::{Table, presets};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use searchop_api::{RetrainSchedule, ScheduleAction};
@@ -8,7 +7,9 @@ use searchop_lifecycle::{Tick, Ticks, TicksError};
 
 use crate::{
     args::NextTicks,
-    exit::Exit,
+    cluster::{self, ClusterError},
+    exit::{Exit, Failure},
+    local::render::{table, text},
     manifest::{self, ManifestError},
 };
 
@@ -16,48 +17,55 @@ use crate::{
 pub enum ScheduleError {
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     #[error("the files hold no RetrainSchedule")]
     NoSchedule,
     #[error("RetrainSchedule {name:?}: {source}")]
     Ticks { name: String, source: TicksError },
 }
 
-impl ScheduleError {
-    pub fn exit(&self) -> Exit {
+impl Failure for ScheduleError {
+    fn exit(&self) -> Exit {
         match self {
             Self::Manifest(error) => error.exit(),
+            Self::Cluster(error) => error.exit(),
             Self::NoSchedule => Exit::Usage,
             Self::Ticks { .. } => Exit::Refused,
         }
     }
 }
 
-/// Prints the coming ticks of every RetrainSchedule in the files.
-pub fn next(args: &NextTicks) -> Result<Exit, ScheduleError> {
-    let found = manifest::read_all(&args.files.filename)?;
-    if found.schedules.is_empty() {
+/// Prints the coming ticks of every RetrainSchedule in the files, or of these of a cluster.
+pub async fn next(args: &NextTicks) -> Result<Exit, ScheduleError> {
+    let schedules = if args.filename.is_empty() {
+        cluster::asked_about(args).await?
+    } else {
+        manifest::read_all(&args.filename)?.schedules
+    };
+    if schedules.is_empty() {
         return Err(ScheduleError::NoSchedule);
     }
     let from = args.from.unwrap_or_else(Timestamp::now);
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_header(["SCHEDULE", "LOCAL TIME", "DUE", "ASKS"]);
-    for schedule in &found.schedules {
-        let rows =
-            rows(schedule, from, args.count.into()).map_err(|source| ScheduleError::Ticks {
-                name: schedule.name_any(),
-                source,
-            })?;
+    print!("{}", table_of(&schedules, from, args.count.into())?);
+    Ok(Exit::Done)
+}
+
+/// A row a coming tick.
+pub fn table_of(
+    schedules: &[RetrainSchedule],
+    from: Timestamp,
+    count: usize,
+) -> Result<String, ScheduleError> {
+    let mut table = table(&["SCHEDULE", "LOCAL TIME", "DUE", "ASKS"]);
+    for schedule in schedules {
+        let rows = rows(schedule, from, count).map_err(|source| ScheduleError::Ticks {
+            name: schedule.name_any(),
+            source,
+        })?;
         table.add_rows(rows);
     }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 3));
-    }
-    for line in table.lines() {
-        println!("{}", line.trim_end());
-    }
-    Ok(Exit::Done)
+    Ok(text(&mut table))
 }
 
 fn rows(

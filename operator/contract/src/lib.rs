@@ -12,6 +12,7 @@ mod job;
 pub mod labels;
 mod manifest;
 pub mod names;
+mod place;
 mod report;
 mod rules;
 mod traffic;
@@ -32,6 +33,7 @@ pub use manifest::{
     COUNTERS_FORMAT, CountersManifest, FileEntry, MANIFEST_FORMAT, ModelManifest, TABLES_FORMAT,
     TablesManifest, TextVersion,
 };
+pub use place::artifacts_uri;
 pub use report::{
     ClickWeights, DataCounts, Failure, Measurement, Published, ReportError, TrainingReport,
 };

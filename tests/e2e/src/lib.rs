@@ -18,6 +18,7 @@ pub mod namespace;
 pub mod operator;
 pub mod pods;
 pub mod proxy;
+pub mod searchop;
 pub mod volumes;
 pub mod wait;
 

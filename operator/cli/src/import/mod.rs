@@ -34,7 +34,7 @@ use self::{
 };
 use crate::{
     args::{self, Import},
-    exit::Exit,
+    exit::{Exit, Failure},
     terminal::Log,
 };
 
@@ -67,8 +67,8 @@ pub enum ImportError {
     Waiting(io::Error),
 }
 
-impl ImportError {
-    pub fn exit(&self) -> Exit {
+impl Failure for ImportError {
+    fn exit(&self) -> Exit {
         match self {
             Self::Input(InputError::Bad { .. }) => Exit::Refused,
             Self::Input(_) | Self::Same { .. } => Exit::Usage,

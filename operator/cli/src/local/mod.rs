@@ -21,9 +21,13 @@ mod watch;
 
 pub use check::data_checks;
 pub use up::up;
-pub use verbs::{down, retrain, status};
+pub use verbs::{down, end_of_refresh, end_of_run, retrain, status, versions};
 
-use crate::{exit::Exit, manifest::ManifestError};
+use crate::{
+    cluster::ClusterError,
+    exit::{Exit, Failure},
+    manifest::ManifestError,
+};
 
 #[derive(Debug, thiserror::Error)]
 pub enum LocalError {
@@ -47,6 +51,8 @@ pub enum LocalError {
     Check(String),
     #[error("print the model: {0}")]
     Print(String),
+    #[error(transparent)]
+    Versions(#[from] ClusterError),
     #[error("listen for signals: {0}")]
     Signals(std::io::Error),
     #[error("nothing is in {0:?}; start with \"searchop local up -f FILE\"")]
@@ -59,12 +65,13 @@ pub enum LocalError {
     TimedOut(u64),
 }
 
-impl LocalError {
-    pub fn exit(&self) -> Exit {
+impl Failure for LocalError {
+    fn exit(&self) -> Exit {
         match self {
             Self::Manifest(error) => error.exit(),
             Self::Apply(_) => Exit::Refused,
             Self::NoModel(_) | Self::NotRunning(_) => Exit::NotFound,
+            Self::Versions(error) => error.exit(),
             Self::TimedOut(_) => Exit::TimedOut,
             _ => Exit::Failed,
         }

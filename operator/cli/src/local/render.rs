@@ -304,7 +304,7 @@ fn history_table(history: &[HistoryEntry], now: Timestamp) -> String {
 }
 
 /// An age as kubectl prints it: two digits at most, smaller units only where they matter.
-fn age(since: Timestamp, now: Timestamp) -> String {
+pub fn age(since: Timestamp, now: Timestamp) -> String {
     let seconds = now.duration_since(since).as_secs().max(0);
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     let two = |big: i64, unit: &str, small: i64, of: &str| match small {

@@ -20,6 +20,7 @@ use crate::{
     args::{self, Output},
     exit::Exit,
     terminal::Log,
+    versions::{self, Kept, Question},
 };
 
 const PERIOD: Duration = Duration::from_millis(100);
@@ -108,13 +109,15 @@ fn is_ours(token: Option<&str>, asked: Timestamp) -> bool {
     request.is_some_and(|request| request.time >= asked)
 }
 
-fn end_of_run(status: &RankingModelStatus, asked: Timestamp, log: Log) -> Option<Exit> {
+/// How the run ended that was asked for at `asked` or later, after telling it.
+pub fn end_of_run(status: &RankingModelStatus, asked: Timestamp, log: Log) -> Option<Exit> {
     let run = status.run.as_ref()?;
     let ours = is_ours(run.request_token.as_deref(), asked);
     Some(say_outcome(run, run.outcome.filter(|_| ours)?, log))
 }
 
-fn end_of_refresh(status: &RankingModelStatus, asked: Timestamp, log: Log) -> Option<Exit> {
+/// The same of a refresh.
+pub fn end_of_refresh(status: &RankingModelStatus, asked: Timestamp, log: Log) -> Option<Exit> {
     let refresh = status.refresh.as_ref()?;
     let outcome = refresh
         .outcome
@@ -176,6 +179,20 @@ pub fn down(args: &args::Down, log: Log) -> Result<Exit, LocalError> {
         "Stopped",
         &format!("state and versions are kept in {:?}", args.folder.dir),
     );
+    Ok(Exit::Done)
+}
+
+/// Prints which version served when, with what the folder's artifacts tell.
+pub fn versions(args: &args::LocalVersions, log: Log) -> Result<Exit, LocalError> {
+    let state = StateDir::at(&args.folder.dir)?;
+    let folder = state.artifacts();
+    let question = Question {
+        model: &stored(&state)?,
+        kept: &Kept::read(&folder)?,
+        place: &folder.display().to_string(),
+        when: args.when,
+    };
+    versions::answer(&question, log)?;
     Ok(Exit::Done)
 }
 

@@ -8,6 +8,7 @@
 
 mod chart;
 mod children;
+mod command_line;
 mod crash;
 mod gate;
 mod lease;

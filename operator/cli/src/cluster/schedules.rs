@@ -1,0 +1,78 @@
+//! `searchop schedule describe` and the schedules behind `searchop schedule next`.
+
+use jiff::Timestamp;
+use kube::{ResourceExt, api::ListParams};
+use searchop_api::{RetrainSchedule, conditions};
+
+use super::{connection::Cluster, error::ClusterError, list::objects};
+use crate::{
+    args::{AboutSchedule, NextTicks},
+    local::render::{table, text},
+    schedule,
+};
+
+/// Ticks that are shown of the future.
+const COMING: usize = 3;
+
+pub async fn describe(args: &AboutSchedule) -> Result<(), ClusterError> {
+    let cluster = Cluster::find(&args.target).await?;
+    let found: RetrainSchedule = cluster.get(&args.name).await?;
+    print!("{}", page(&found, Timestamp::now())?);
+    Ok(())
+}
+
+/// The schedules that `next` is asked about.
+pub async fn asked_about(args: &NextTicks) -> Result<Vec<RetrainSchedule>, ClusterError> {
+    let cluster = Cluster::find(&args.target).await?;
+    let found = if args.names.is_empty() {
+        cluster.list(&ListParams::default()).await?
+    } else {
+        objects(&cluster, &args.names, false).await?
+    };
+    if found.is_empty() {
+        return Err(ClusterError::NotFound {
+            what: "a retrainschedule".to_owned(),
+            namespace: cluster.namespace,
+            there: String::new(),
+        });
+    }
+    Ok(found)
+}
+
+fn page(found: &RetrainSchedule, now: Timestamp) -> Result<String, ClusterError> {
+    let (spec, status) = (&found.spec, found.status.clone().unwrap_or_default());
+    let scheduled = conditions::find(&status.conditions, conditions::SCHEDULED);
+    let state = scheduled.map_or(
+        "unknown: no operator has looked at it".to_owned(),
+        |found| format!("{} ({}): {}", found.status, found.reason, found.message),
+    );
+    let mut page = format!(
+        "Schedule  {} asks {}\nWhen      {:?} in {}, up to {} s late\nScheduled {state}\n",
+        found.name_any(),
+        spec.model_ref.name,
+        spec.schedule,
+        spec.time_zone,
+        spec.jitter_seconds
+    );
+    if !status.recent.is_empty() {
+        let mut ticks = table(&["TICK", "CAME OF IT"]);
+        for tick in &status.recent {
+            ticks.add_row([tick.time.0.to_string(), tick.outcome.clone()]);
+        }
+        page += &format!("\n{}", text(&mut ticks));
+    }
+    let coming = schedule::table_of(std::slice::from_ref(found), now, COMING)
+        .map_err(|error| ClusterError::Refused(error.to_string()))?;
+    Ok(page + "\n" + &coming)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::testing;
+
+    #[test]
+    fn a_schedule_with_its_past_and_its_future() {
+        insta::assert_snapshot!(page(&testing::schedule(), testing::now()).unwrap());
+    }
+}

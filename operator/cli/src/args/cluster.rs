@@ -57,6 +57,15 @@ pub enum Verb {
     /// While a run is under way the request waits for its end.
     Retrain(AskRetrain),
 
+    /// Let a version serve that waits for approval.
+    Promote(Decide),
+
+    /// Give a rollout up: what served before serves on, and the version is not tried again.
+    Abort(Decide),
+
+    /// Let an earlier version serve again, for as long as it is pinned.
+    Rollback(Rollback),
+
     /// Rank products through the model's Service.
     Rank(Rank),
 
@@ -222,6 +231,41 @@ pub struct Waiting {
 }
 
 #[derive(Debug, Args)]
+pub struct Decide {
+    #[command(flatten)]
+    pub change: Change,
+
+    /// The version that is meant, such as v7 or 7 [default: the one that waits, is rolled out, or
+    /// served before].
+    #[arg(long, value_name = "VERSION", value_parser = version)]
+    pub version: Option<i32>,
+
+    #[command(flatten)]
+    pub waiting: WaitingToServe,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub struct WaitingToServe {
+    /// Wait until it is so: exit code 1 where it never will be.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub wait: bool,
+
+    /// How long to wait: 90s, 10m, 1h.
+    #[arg(long, default_value = "5m", value_parser = duration, requires = "wait")]
+    pub timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+pub struct Rollback {
+    #[command(flatten)]
+    pub decide: Decide,
+
+    /// Pin no version any more: the newest promoted one serves again.
+    #[arg(long, conflicts_with = "version")]
+    pub undo: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct Versions {
     #[command(flatten)]
     pub model: About,
@@ -328,6 +372,13 @@ pub struct Logs {
     /// Only so many lines from the end, of each pod.
     #[arg(long, value_name = "LINES")]
     pub tail: Option<u32>,
+}
+
+/// `v7`, or `7`.
+fn version(text: &str) -> Result<i32, String> {
+    let number = text.strip_prefix('v').unwrap_or(text).parse();
+    let found = number.ok().filter(|number| *number > 0);
+    found.ok_or_else(|| format!("{text:?} is not the number of a version, write for example v7"))
 }
 
 /// A day of the calendar, or an instant.

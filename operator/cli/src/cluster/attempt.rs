@@ -52,6 +52,10 @@ impl fmt::Display for Step {
 
 impl fmt::Display for Attempt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "v{} {}", self.run.version, self.step)
+        write!(f, "v{} {}", self.run.version, self.step)?;
+        match &self.run.canary {
+            Some(canary) => write!(f, ", canary step {}", canary.step + 1),
+            None => Ok(()),
+        }
     }
 }

@@ -13,6 +13,7 @@ mod logs;
 mod output;
 mod rank;
 mod retrain;
+mod rollout;
 mod schedules;
 mod suspend;
 #[cfg(test)]
@@ -40,6 +41,9 @@ pub async fn run(verb: &Verb, log: Log) -> Result<Exit, ClusterError> {
         Verb::Suspend(args) => suspend::model(args, true, log).await?,
         Verb::Resume(args) => suspend::model(args, false, log).await?,
         Verb::Retrain(args) => return retrain::retrain(args, log).await,
+        Verb::Promote(args) => return rollout::promote(args, log).await,
+        Verb::Abort(args) => return rollout::abort(args, log).await,
+        Verb::Rollback(args) => return rollout::rollback(args, log).await,
         Verb::Rank(args) => rank::rank(args, log).await?,
         Verb::Logs(args) => logs::logs(args, log).await?,
         Verb::Events(args) => events::events(args, log).await?,

@@ -382,3 +382,61 @@ async fn schedules_are_listed_suspended_and_looked_ahead() {
     assert!(page.stdout.contains("weekly asks products"), "{page:?}");
     namespace.delete().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promote_abort_and_rollback_name_the_version_that_is_meant() {
+    let namespace = scene("cli-rollout").await;
+    let name = &*namespace.name;
+    write_status(&namespace, "products", &json!({})).await;
+    let rollout = async || get(&namespace, "products").await.spec.rollout;
+    let back = searchop(name, &["rollback", "products"]);
+    let said = "rankingmodel.searchop.io/products rolled back to v1\n";
+    assert_eq!(back.stdout, said, "{back:?}");
+    assert_eq!(rollout().await.pinned_version.as_deref(), Some("v1"));
+    let waiting = [
+        "rollback",
+        "products",
+        "--version",
+        "2",
+        "--wait",
+        "--timeout",
+        "2s",
+    ];
+    let there = searchop(name, &waiting);
+    assert_eq!(
+        there.code,
+        Some(4),
+        "the status is older than the edit: {there:?}"
+    );
+    let undone = searchop(name, &["rollback", "products", "--undo"]);
+    assert_eq!(undone.code, Some(0), "{undone:?}");
+    assert_eq!(rollout().await.pinned_version, None);
+    for (args, words) in [
+        (
+            vec!["rollback", "products", "--undo"],
+            "no version is pinned",
+        ),
+        (
+            vec!["rollback", "products", "--version", "3"],
+            "there are v2, v1",
+        ),
+        (vec!["promote", "products"], "no version waits for approval"),
+        (vec!["abort", "products"], "nothing is rolled out"),
+    ] {
+        let printed = searchop(name, &args);
+        assert_eq!(printed.code, Some(3), "{args:?}: {printed:?}");
+        assert!(printed.stderr.contains(words), "{args:?}: {printed:?}");
+    }
+    let history = json!([{"version": 4, "trigger": "Manual", "outcome": "AwaitingApproval", "completionTime": "2026-11-24T12:00:00Z"}]);
+    write_status(&namespace, "products", &json!({"history": history})).await;
+    let approved = searchop(name, &["promote", "products"]);
+    assert_eq!(approved.code, Some(0), "{approved:?}");
+    assert_eq!(rollout().await.approved_version.as_deref(), Some("v4"));
+    let both = searchop(name, &["abort", "products"]);
+    assert_eq!(both.code, Some(3), "{both:?}");
+    assert!(
+        both.stderr.contains("approved and aborted at once"),
+        "{both:?}"
+    );
+    namespace.delete().await;
+}

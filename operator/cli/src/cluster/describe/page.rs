@@ -1,8 +1,8 @@
 use jiff::Timestamp;
 use kube::ResourceExt;
 use searchop_api::{
-    ConcurrencyPolicy, HistoryEntry, RankingModelStatus, RetrainSchedule, Run, ServedVersion,
-    TablesRefresh,
+    ConcurrencyPolicy, HistoryEntry, Outcome, RankingModelStatus, RetrainSchedule, Run,
+    ServedVersion, TablesRefresh,
     conditions::{self, READY, STALE, STALLED},
 };
 use searchop_lifecycle::RetrainRequest;
@@ -115,6 +115,11 @@ fn served(facts: &Facts, status: &RankingModelStatus) -> Vec<String> {
     };
     let mut lines = vec![version_line(served, facts.now)];
     lines.extend(why(status, served));
+    if let Some(pinned) = &facts.model.spec.rollout.pinned_version {
+        lines.push(format!(
+            "{pinned} is pinned; \"searchop rollback --undo\" ends that"
+        ));
+    }
     lines.push(format!(
         "model through {}, tables through {}",
         day(served.trained_through_time.0),
@@ -167,12 +172,50 @@ fn tries(facts: &Facts, status: &RankingModelStatus) -> Vec<String> {
                 age(run.start_time.0, facts.now)
             ),
             format!("step {} of 3: {}", step_number(&attempt), step(&attempt)),
-        ];
+        ]
+        .into_iter()
+        .chain(canary(facts, run))
+        .collect();
     }
     match &status.run {
+        Some(run) if run.outcome == Some(Outcome::AwaitingApproval) => vec![format!(
+            "v{} waits: {}; \"searchop promote {}\" lets it serve",
+            run.version,
+            run.message.as_deref().unwrap_or("it is not approved"),
+            facts.model.name_any()
+        )],
         Some(run) => ended(run, facts.now).into_iter().collect(),
         None => vec!["nothing".to_owned()],
     }
+}
+
+/// How many see a version that is rolled out in steps, and how far those are.
+fn canary(facts: &Facts, run: &Run) -> Option<String> {
+    let canary = run.canary.as_ref()?;
+    let steps = &facts.model.spec.rollout.steps;
+    let number = usize::try_from(canary.step).ok()?;
+    let Some(step) = steps.get(number) else {
+        return Some("canary: past its last step, it takes over".to_owned());
+    };
+    let seen = match step.weight {
+        0 => format!("{} % of the requests in the shadow", step.shadow_percent),
+        weight => format!("{weight} % of the users"),
+    };
+    let since = canary.start_time.as_ref().map_or_else(
+        || "waiting until all pods follow it".to_owned(),
+        |time| {
+            format!(
+                "since {} of {} s",
+                age(time.0, facts.now),
+                step.hold_seconds
+            )
+        },
+    );
+    Some(format!(
+        "canary: step {} of {}, {seen}, {since}",
+        number + 1,
+        steps.len()
+    ))
 }
 
 fn refresh(refresh: &TablesRefresh, now: Timestamp) -> String {
@@ -332,13 +375,39 @@ mod tests {
         model.spec.suspend = true;
         let status = model.status.as_mut().unwrap();
         let run = status.run.as_mut().unwrap();
-        run.outcome = Some(searchop_api::Outcome::Rejected);
+        run.outcome = Some(Outcome::Rejected);
         run.message = Some("steady: NDCG@10 0.507 against 0.520".to_owned());
         run.completion_time = status
             .conditions
             .first()
             .map(|found| found.last_transition_time.clone());
         insta::assert_snapshot!(page(&facts(model, None), Paint::PLAIN));
+    }
+
+    #[test]
+    fn a_canary_says_who_sees_it_and_a_pin_how_it_ends() {
+        let mut model = model();
+        model.spec.rollout.pinned_version = Some("v5".to_owned());
+        let run = model.status.as_mut().unwrap().run.as_mut().unwrap();
+        let canary = |text: &str| serde_json::from_str(text).unwrap();
+        run.canary = canary(r#"{"step": 1, "startTime": "2026-11-24T11:59:00Z"}"#);
+        let lines = |model: &RankingModel| page(&facts(model.clone(), None), Paint::PLAIN);
+        let found = lines(&model);
+        assert!(
+            found.contains("canary: step 2 of 3, 25 % of the users, since 60s of 600 s\n"),
+            "{found}"
+        );
+        assert!(
+            found.contains("v5 is pinned; \"searchop rollback --undo\" ends that\n"),
+            "{found}"
+        );
+        model.status.as_mut().unwrap().run.as_mut().unwrap().canary = canary(r#"{"step": 3}"#);
+        assert!(lines(&model).contains("past its last step"));
+        let status = model.status.as_mut().unwrap();
+        let run = status.run.as_mut().unwrap();
+        run.outcome = Some(Outcome::AwaitingApproval);
+        run.message = Some("it passed".to_owned());
+        assert!(lines(&model).contains("v9 waits: it passed; \"searchop promote products\""));
     }
 
     #[test]

@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn a_job_is_read() {
         let job = parse(JOB).unwrap();
-        assert_eq!((job.version, job.parameters.num_leaves), (3, 31));
+        assert_eq!((job.version, job.parameters.num_leaves), (3, 7));
     }
 
     /// The ends of the ranges that the resource's schema has.

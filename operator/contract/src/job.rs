@@ -225,8 +225,8 @@ impl Default for BoostingParameters {
     fn default() -> Self {
         Self {
             num_iterations: 200,
-            learning_rate: 0.1,
-            num_leaves: 31,
+            learning_rate: 0.05,
+            num_leaves: 7,
             min_data_in_leaf: 20,
             seed: 42,
         }

@@ -3,8 +3,10 @@
 //! Some parts of the spec are taken whole, with their defaults filled in, such as the parameters or
 //! the holdout; of the others the fields are named one by one. A field that is absent is left out.
 //! So a field that is added to a part that is taken whole must be optional and absent by default,
-//! one that is added by name is left out while it has its default, and a default must never change:
-//! else every model in the world would train again on the day of the upgrade.
+//! one that is added by name is left out while it has its default, which must never change: else every
+//! model in the world would train again on the day of the upgrade. The default of a parameter may
+//! change: the API server wrote the old one into the resources that it has, so only new ones get the
+//! new one. Local mode, which reads the file each time, trains once more.
 
 use searchop_api::{
     DEFAULT_COUNTER_DROPOUT, DEFAULT_COUNTER_LAG_DAYS, Features, Labels, PositionBias,

@@ -36,13 +36,6 @@ const TRAINING_DAYS: i32 = 6;
 const SEEDS: [u32; 3] = [42, 1, 2];
 /// As a spec that says nothing has it.
 const COUNTER_DROPOUT: f64 = 0.3;
-const PARAMETERS: BoostingParameters = BoostingParameters {
-    num_iterations: 150,
-    learning_rate: 0.05,
-    num_leaves: 7,
-    min_data_in_leaf: 20,
-    seed: 42,
-};
 
 /// Prints the table and returns its figures.
 pub fn measure(world: &World, files: &[PathBuf]) -> Result<Vec<Figure>, String> {
@@ -109,7 +102,10 @@ impl Sessions {
         let propensities = self.position_bias.for_training();
         let mut groups = self.rows.groups(Slice::Train, propensities);
         dropout::hide_counters(&mut groups, COUNTER_DROPOUT, seed);
-        let parameters = BoostingParameters { seed, ..PARAMETERS };
+        let parameters = BoostingParameters {
+            seed,
+            ..BoostingParameters::default()
+        };
         let model = Model::train(&groups, &parameters)?;
         let judged = self.rows.of(Slice::Judged);
         Ok(judged.map(|list| model.scores(&self.rows, list)).collect())

@@ -5,6 +5,7 @@ use searchop_trainer::{
     data::Window,
     lists,
     rows::{self, Catalog, RowList, Rows},
+    slices::Slice,
     stage_a::DayCounts,
     traffic::Traffic,
 };
@@ -18,14 +19,6 @@ use super::{
 
 const SPLIT_SEEDS: [u64; 3] = [42, 1, 2];
 const TRAINING_SEEDS: [u32; 2] = [1, 2];
-/// A hundred and twenty lists are little to learn from: small trees, slowly.
-const PARAMETERS: BoostingParameters = BoostingParameters {
-    num_iterations: 200,
-    learning_rate: 0.05,
-    num_leaves: 7,
-    min_data_in_leaf: 20,
-    seed: 0,
-};
 /// Any day: nothing was counted before it.
 const DAY: i32 = 0;
 
@@ -35,16 +28,14 @@ pub type Figure = (&'static str, f64);
 /// Prints the table and returns its figures.
 pub fn measure(world: &World) -> Result<Vec<Figure>, String> {
     let catalog = Catalog::analyse(&world.products).map_err(|error| error.to_string())?;
-    let list_free = judged_rows(world, &catalog)?;
-    let mut rows = list_free.clone();
-    catalog.fill_candidate_lists(&mut rows, TRAINING_SEEDS[0]);
+    let rows = judged_rows(world, &catalog)?;
     let lists: Vec<&RowList> = rows.lists.iter().collect();
     let graded = graded(&rows, &lists);
     table::head("learned from grades, 5-fold over queries: mean of 3 splits and 2 seeds");
     let (random, bm25_title) = baselines(&rows, &lists, &graded);
-    let list_free = cross_validated(&list_free, &graded)?;
+    let list_free = cross_validated(&Questions::list_free(&rows), &graded)?;
     table::line("searchop, without CandidateList", list_free);
-    let all = cross_validated(&rows, &graded)?;
+    let all = cross_validated(&Questions::of_lists(&rows, &catalog), &graded)?;
     table::line("searchop", all);
     Ok(vec![
         ("graded.ndcg10", all.ndcg),
@@ -108,20 +99,60 @@ pub fn graded(rows: &Rows, lists: &[&RowList]) -> Vec<Graded> {
     lists.iter().map(grades).collect()
 }
 
-fn cross_validated(rows: &Rows, graded: &[Graded]) -> Result<Figures, String> {
+/// The same lists to learn from and to be asked.
+struct Questions {
+    asked: Rows,
+    /// By training seed.
+    learned: Vec<(u32, Rows)>,
+}
+
+impl Questions {
+    fn list_free(rows: &Rows) -> Self {
+        let learned = TRAINING_SEEDS.map(|seed| (seed, rows.clone()));
+        Self {
+            asked: rows.clone(),
+            learned: learned.into(),
+        }
+    }
+
+    /// With the features of whole lists: a list is asked as a whole, and cut to be learned from, as
+    /// in any training.
+    fn of_lists(rows: &Rows, catalog: &Catalog) -> Self {
+        let mut asked = rows.clone();
+        catalog.fill_candidate_lists(&mut asked, 0);
+        let cut = |seed| {
+            let mut rows = rows.clone();
+            for list in &mut rows.lists {
+                list.slice = Slice::Train;
+            }
+            catalog.fill_candidate_lists(&mut rows, seed);
+            (seed, rows)
+        };
+        Self {
+            asked,
+            learned: TRAINING_SEEDS.map(cut).into(),
+        }
+    }
+}
+
+fn cross_validated(questions: &Questions, graded: &[Graded]) -> Result<Figures, String> {
+    let asked = &questions.asked;
     let mut figures = Vec::new();
     for split_seed in SPLIT_SEEDS {
-        let folds = split(rows.lists.len(), split_seed);
-        for seed in TRAINING_SEEDS {
-            let parameters = BoostingParameters { seed, ..PARAMETERS };
-            let mut scores = vec![Vec::new(); rows.lists.len()];
+        let folds = split(asked.lists.len(), split_seed);
+        for (seed, rows) in &questions.learned {
+            let parameters = BoostingParameters {
+                seed: *seed,
+                ..BoostingParameters::default()
+            };
+            let mut scores = vec![Vec::new(); asked.lists.len()];
             for fold in 0..FOLDS {
                 let learned = rows.lists.iter().zip(&folds);
                 let learned = learned.filter(|(_, of)| **of != fold).map(|(list, _)| list);
                 let model = Model::train(&rows.groups_of(learned, None), &parameters)?;
-                for (index, list) in rows.lists.iter().enumerate() {
+                for (index, list) in asked.lists.iter().enumerate() {
                     if folds[index] == fold {
-                        scores[index] = model.scores(rows, list);
+                        scores[index] = model.scores(asked, list);
                     }
                 }
             }

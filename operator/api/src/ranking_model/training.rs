@@ -121,8 +121,8 @@ impl Default for Parameters {
     fn default() -> Self {
         Self {
             num_iterations: 200,
-            learning_rate: "0.1".to_owned(),
-            num_leaves: 31,
+            learning_rate: "0.05".to_owned(),
+            num_leaves: 7,
             min_data_in_leaf: 20,
             seed: 42,
         }

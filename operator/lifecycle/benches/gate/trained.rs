@@ -53,19 +53,19 @@ struct Recipe {
 }
 
 fn good(seed: u64) -> Value {
-    json!({"numIterations": 40, "numLeaves": 15, "minDataInLeaf": 20, "seed": seed})
+    json!({"numIterations": 40, "numLeaves": 15, "learningRate": 0.1, "minDataInLeaf": 20, "seed": seed})
 }
 
 const RECIPES: [Recipe; 4] = [
     Recipe {
         name: "alike",
         served: good,
-        candidate: |seed| json!({"numIterations": 40, "numLeaves": 16, "minDataInLeaf": 21, "seed": seed}),
+        candidate: |seed| json!({"numIterations": 40, "numLeaves": 16, "learningRate": 0.1, "minDataInLeaf": 21, "seed": seed}),
     },
     Recipe {
         name: "a stump",
         served: good,
-        candidate: |seed| json!({"numIterations": 1, "numLeaves": 2, "minDataInLeaf": 20, "seed": seed}),
+        candidate: |seed| json!({"numIterations": 1, "numLeaves": 2, "learningRate": 0.1, "minDataInLeaf": 20, "seed": seed}),
     },
     Recipe {
         name: "overfitted",
@@ -74,7 +74,7 @@ const RECIPES: [Recipe; 4] = [
     },
     Recipe {
         name: "after a stump",
-        served: |seed| json!({"numIterations": 1, "numLeaves": 2, "minDataInLeaf": 20, "seed": seed}),
+        served: |seed| json!({"numIterations": 1, "numLeaves": 2, "learningRate": 0.1, "minDataInLeaf": 20, "seed": seed}),
         candidate: good,
     },
 ];

@@ -178,6 +178,7 @@ impl Listed for RetrainSchedule {
         let mut header = vec![
             "NAME",
             "MODEL",
+            "ACTION",
             "SCHEDULE",
             "TIME-ZONE",
             "SUSPEND",

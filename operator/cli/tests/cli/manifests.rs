@@ -106,12 +106,31 @@ fn each_exit_code_has_its_case() {
 }
 
 #[test]
-fn completion_scripts_know_the_verbs() {
+fn completion_scripts_ask_the_program() {
     for shell in ["bash", "zsh", "fish"] {
         let output = searchop(&["completion", shell]);
         let script = String::from_utf8(output.stdout).unwrap();
-        assert!(script.contains("retrain"), "{shell}");
+        assert!(script.contains("COMPLETE"), "{shell}: {script}");
     }
+}
+
+#[test]
+fn kubectl_is_offered_verbs_and_calls_the_program_by_its_own_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let named = |name: &str, args: &[&str]| {
+        let link = dir.path().join(name);
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_searchop"), &link).unwrap();
+        let output = Command::new(link).args(args).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let offered = named("kubectl_complete-searchop", &["re"]);
+    assert!(
+        offered.contains("retrain\t") && offered.contains("resume\t"),
+        "{offered}"
+    );
+    assert!(offered.ends_with(":4\n"), "{offered}");
+    let help = named("kubectl-searchop", &["get", "--help"]);
+    assert!(help.contains("Usage: kubectl searchop get"), "{help}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use clap_complete::{
     engine::complete,
     env::{Bash, EnvCompleter, Fish, Zsh},
 };
-use kube::ResourceExt;
+use kube::{ResourceExt, api::ListParams};
 use searchop_api::{RankingModel, RetrainSchedule};
 
 use crate::{
@@ -79,10 +79,11 @@ fn names<K: Namespaced>() -> Vec<CompletionCandidate> {
     let Ok(runtime) = runtime else {
         return Vec::new();
     };
-    let found = runtime.block_on(tokio::time::timeout(PATIENCE, async {
+    let asked = async {
         let cluster = Cluster::find(&target).await?;
-        cluster.list::<K>(&kube::api::ListParams::default()).await
-    }));
+        cluster.list::<K>(&ListParams::default()).await
+    };
+    let found = runtime.block_on(async { tokio::time::timeout(PATIENCE, asked).await });
     let objects = found.ok().and_then(Result::ok).unwrap_or_default();
     let candidate = |object: K| CompletionCandidate::new(object.name_any());
     objects.into_iter().map(candidate).collect()

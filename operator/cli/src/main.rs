@@ -91,12 +91,7 @@ async fn run(cli: &Cli, log: Log) -> Exit {
             Ok(Exit::Done)
         }
         Command::Gate(args) => return judged(args, log),
-        Command::Replay(args) => {
-            return replay::replay(args).await.unwrap_or_else(|error| {
-                print_error(log.paint(), &error);
-                error.exit()
-            });
-        }
+        Command::Replay(args) => return ended(replay::replay(args).await, log),
         Command::Completion { shell } => {
             if let Err(error) = completion::script(*shell) {
                 print_error(log.paint(), &error);

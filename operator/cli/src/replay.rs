@@ -19,7 +19,12 @@ use searchop_model::{
 };
 use serde_json::json;
 
-use crate::{args, exit::Exit, local::state::StateDir, local::state::StateError};
+use crate::{
+    args,
+    exit::{Exit, Failure},
+    local::state::StateDir,
+    local::state::StateError,
+};
 
 /// Longest line that is read: 100,000 candidates would not fit, 1,000 do.
 const MAX_LINE_BYTES: usize = 64 << 20;
@@ -49,8 +54,8 @@ pub enum ReplayFailure {
     },
 }
 
-impl ReplayFailure {
-    pub fn exit(&self) -> Exit {
+impl Failure for ReplayFailure {
+    fn exit(&self) -> Exit {
         match self {
             Self::Nothing(_) => Exit::NotFound,
             Self::Line { .. } => Exit::Refused,

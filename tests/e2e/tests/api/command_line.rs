@@ -440,3 +440,30 @@ async fn promote_abort_and_rollback_name_the_version_that_is_meant() {
     );
     namespace.delete().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_names_of_the_cluster_are_offered_at_a_tab() {
+    let namespace = scene("cli-names").await;
+    apply_ok(&namespace.name, &small_model("books"));
+    let line = [
+        "--",
+        "searchop",
+        "-q",
+        "describe",
+        "--namespace",
+        &namespace.name,
+        "",
+    ];
+    let program = std::env::var("SEARCHOP_BIN").unwrap_or_else(|_| "searchop".to_owned());
+    let output = std::process::Command::new(program)
+        .args(line)
+        .env("COMPLETE", "bash")
+        .env("_CLAP_COMPLETE_INDEX", "5")
+        .output()
+        .unwrap();
+    let offered = String::from_utf8(output.stdout).unwrap();
+    for name in ["books", "products"] {
+        assert!(offered.lines().any(|line| line == name), "{offered}");
+    }
+    namespace.delete().await;
+}

@@ -326,7 +326,7 @@ fn a_spec_that_changes_during_a_rollout_waits_for_its_end() {
         gain: 0.2,
     });
     world.settle_facts();
-    world.edit(with_leaves(7));
+    world.edit(with_leaves(9));
     world.settle_facts();
     assert_eq!(world.started, 2);
     world.settle_pods();

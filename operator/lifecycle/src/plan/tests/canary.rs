@@ -89,7 +89,7 @@ fn a_bad_candidate_loses_its_weight_then_its_place_and_does_not_come_back() {
     assert_eq!(world.pass().notes, []);
     // A good one after it starts with a clean slate.
     world.candidate_requests = (1000, 0);
-    world.edit(canary(&with_leaves(7), two_steps()));
+    world.edit(canary(&with_leaves(9), two_steps()));
     world.settle_facts();
     world.end_job(End::Report {
         name: "three",

@@ -106,7 +106,7 @@ fn while_one_is_pinned_runs_are_judged_and_wait_and_go_on_afterwards() {
 #[test]
 fn a_pin_turns_a_rollout_around() {
     let mut world = two_served();
-    world.edit(with_leaves(7));
+    world.edit(with_leaves(9));
     world.settle_facts();
     world.end_job(End::Report {
         name: "three",
@@ -243,7 +243,7 @@ fn complaint_9_what_was_aborted_does_not_come_back() {
     settle(&mut world);
     assert_eq!((world.served(), world.started), (Some(1), 2));
     // ... and a new spec starts with a clean slate.
-    world.edit(with_leaves(7));
+    world.edit(with_leaves(9));
     world.run_to_its_end(End::Report {
         name: "three",
         gain: 0.2,
@@ -281,7 +281,7 @@ fn what_somebody_may_go_back_to_is_kept() {
 #[test]
 fn from_one_pin_to_another_the_settings_in_force_stay_known() {
     let mut world = two_served();
-    world.edit(with_leaves(7));
+    world.edit(with_leaves(9));
     world.run_to_its_end(End::Report {
         name: "three",
         gain: 0.2,

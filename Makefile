@@ -69,7 +69,7 @@ unit-workspace: ; $(call workspace,test) --lib --bins
 
 .PHONY: bench-tables
 bench-tables: ## Figures of the serving tables
-	@$(call workspace,bench) --bench tables
+	@$(call workspace,test) --quiet --bench tables
 
 CASES ?= 10000000
 fuzzed = PROPTEST_CASES=$(CASES) $(call workspace,test) --exclude searchop-api

@@ -173,6 +173,18 @@ struct Check {
 }
 
 impl Check {
+    /// Requests were answered, and what is to be judged of them is not reported: no version passes
+    /// on that.
+    fn untold(kind: &'static str) -> Self {
+        Self {
+            kind,
+            detail: String::new(),
+            share: 1.0,
+            requests: 0,
+            limit: 0.0,
+        }
+    }
+
     fn finding(&self) -> Finding {
         let Self {
             kind,
@@ -212,16 +224,10 @@ fn errors(rules: &Analysis, served: &Tally, candidate: &Tally) -> Check {
 fn latency(rules: &Analysis, served: &Tally, candidate: &Tally) -> Option<Check> {
     let base = quantile(served.latency.as_ref()?, P99)?;
     let limit = (base * (1.0 + percent(rules.max_p99_increase_percent))).max(base + SAME_MS);
-    let Some(latency) = &candidate.latency else {
-        return Some(Check {
-            kind: "answers without a latency",
-            detail: String::new(),
-            share: 1.0,
-            requests: 0,
-            limit: 0.0,
-        });
+    let Some(latency) = candidate.latency.as_ref().filter(|one| total(one) > 0) else {
+        return Some(Check::untold("answers without a latency"));
     };
-    let all: u64 = total(latency);
+    let all = total(latency);
     let over = share_above(latency, limit);
     Some(Check {
         kind: "slow answers",
@@ -234,9 +240,13 @@ fn latency(rules: &Analysis, served: &Tally, candidate: &Tally) -> Option<Check>
     })
 }
 
-/// The values of one request go missing together, so requests are what is counted.
+/// The values of one request go missing together, so requests are what is counted. `None` where the
+/// served version has answered nothing to compare with.
 fn missing(rules: &Analysis, served: &Tally, candidate: &Tally) -> Option<Check> {
-    (served.values > 0 && candidate.values > 0).then(|| Check {
+    if candidate.values == 0 {
+        return Some(Check::untold("answers without values"));
+    }
+    (served.values > 0).then(|| Check {
         kind: "values that were missing",
         detail: String::new(),
         share: candidate.missing_share(),
@@ -354,7 +364,7 @@ mod tests {
     #[test]
     fn three_verdicts() {
         type Change = fn(&mut VersionTraffic);
-        let table: [(&str, Change, &str); 14] = [
+        let table: [(&str, Change, &str); 16] = [
             ("as good", |_| {}, "continue"),
             (
                 "too few requests",
@@ -400,6 +410,16 @@ mod tests {
             (
                 "no latency at all",
                 |one| one.latency.counts.clear(),
+                "wait: too few requests to tell",
+            ),
+            (
+                "no latency counted",
+                |one| one.latency.counts = vec![0; 6],
+                "wait: too few requests to tell",
+            ),
+            (
+                "no values told",
+                |one| one.values = 0,
                 "wait: too few requests to tell",
             ),
             (

@@ -39,5 +39,6 @@ pub use plan::{
 };
 pub use retrain_request::{RequestError, RetrainRequest};
 pub use schedule::{ObservedModel, ObservedSchedule, SchedulePlan, plan_schedule};
+pub use standing::known as known_versions;
 pub use ticks::{Tick, Ticks, TicksError};
 pub use train_hash::train_hash;

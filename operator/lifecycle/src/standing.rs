@@ -1,6 +1,7 @@
 //! Which version serves while no candidate is on its way: the newest that was promoted, or the one
 //! that `rollout.pinnedVersion` names.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use searchop_api::{
     HistoryEntry, Outcome, RankingModelSpec, RankingModelStatus, Rollout, ServedVersion,
 };
@@ -57,8 +58,8 @@ pub(crate) fn newest(status: &RankingModelStatus) -> Option<ServedVersion> {
     known(status).into_iter().max_by_key(|one| one.version)
 }
 
-/// Versions that served and whose files are kept. What status says most of comes first.
-pub(crate) fn known(status: &RankingModelStatus) -> Vec<ServedVersion> {
+/// Versions that served and whose models are kept. What status says most of comes first.
+pub fn known(status: &RankingModelStatus) -> Vec<ServedVersion> {
     let full = [&status.served, &status.previous].into_iter().flatten();
     let served = status.served.as_ref();
     let ended = status
@@ -80,40 +81,51 @@ fn from_history(entry: &HistoryEntry, served: Option<&ServedVersion>) -> Option<
     if entry.outcome != Outcome::Promoted {
         return None;
     }
-    let through = entry.trained_through_time.as_ref();
-    let through = through.unwrap_or(&entry.completion_time);
+    let through = trained_through(entry);
+    let (tables_digest, tables_time) = match &entry.tables_digest {
+        Some(own) => (own, through),
+        None => served.map(|served| (&served.tables_digest, &served.tables_time))?,
+    };
     Some(ServedVersion {
         name: format!("v{}", entry.version),
         version: entry.version,
         digest: entry.digest.clone()?,
-        tables_digest: entry
-            .tables_digest
-            .as_ref()
-            .or(served.map(|served| &served.tables_digest))?
-            .clone(),
+        tables_digest: tables_digest.clone(),
         train_hash: UNKNOWN_HASH.to_owned(),
         headline_metric: entry
             .headline_metric
             .clone()
             .unwrap_or_else(|| gate::NOT_MEASURED.to_owned()),
         trained_through_time: through.clone(),
-        tables_time: through.clone(),
+        tables_time: tables_time.clone(),
         promoted_time: entry.completion_time.clone(),
     })
 }
 
-/// Versions that history does not hold any more. Their models are kept and their tables are not.
+/// No version has seen data that came after its run.
+fn trained_through(entry: &HistoryEntry) -> &Time {
+    let through = entry.trained_through_time.as_ref();
+    through.unwrap_or(&entry.completion_time)
+}
+
+/// Versions that history does not hold any more. Their models are kept and their tables are not. They
+/// have seen no more than the oldest version of which that is known: a model that comes back must not
+/// pass for a fresh one.
 fn older(status: &RankingModelStatus) -> impl Iterator<Item = ServedVersion> {
     let served = status.served.as_ref();
+    let full = [served, status.previous.as_ref()].into_iter().flatten();
+    let full = full.map(|one| &one.trained_through_time);
+    let ended = status.history.iter().map(trained_through);
+    let through = full.chain(ended).min_by_key(|time| time.0).cloned();
     status.promoted.iter().filter_map(move |one| {
-        let served = served?;
         Some(ServedVersion {
             name: format!("v{}", one.version),
             version: one.version,
             digest: one.digest.clone(),
             train_hash: UNKNOWN_HASH.to_owned(),
             headline_metric: gate::NOT_MEASURED.to_owned(),
-            ..served.clone()
+            trained_through_time: through.clone()?,
+            ..served?.clone()
         })
     })
 }
@@ -240,6 +252,17 @@ mod tests {
             let old = known.iter().find(|one| one.version == version).unwrap();
             assert_eq!(old.digest, served(name, version).digest);
             assert_eq!(old.tables_digest, served("five", 5).tables_digest);
+            assert_eq!(old.tables_time, served("five", 5).tables_time);
         }
+    }
+
+    #[test]
+    fn an_old_model_that_comes_back_does_not_pass_for_a_fresh_one() {
+        let mut status = status();
+        let oldest = Time("2025-01-01T00:00:00Z".parse().unwrap());
+        status.history[2].trained_through_time = Some(oldest.clone());
+        let known = known(&status);
+        let first = known.iter().find(|one| one.version == 1).unwrap();
+        assert_eq!(first.trained_through_time, oldest);
     }
 }

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use searchop_api::{HistoryEntry, Outcome, RankingModel, RankingModelStatus, Run};
+use searchop_lifecycle::known_versions;
 use serde_json::{Value, json};
 
 use super::{
@@ -159,23 +160,11 @@ fn history(model: &RankingModel) -> impl Iterator<Item = &HistoryEntry> {
     model.status.iter().flat_map(|status| &status.history)
 }
 
-/// Versions that served and whose models are kept.
+/// Versions that served and whose models are kept, newest first.
 fn known(status: Option<&RankingModelStatus>) -> Vec<i32> {
-    let Some(status) = status else {
-        return Vec::new();
-    };
-    let serving = [&status.served, &status.previous].into_iter().flatten();
-    let promoted = status
-        .history
-        .iter()
-        .filter(|entry| entry.outcome == Outcome::Promoted);
-    let mut known: Vec<i32> = serving
-        .map(|served| served.version)
-        .chain(promoted.map(|entry| entry.version))
-        .chain(status.promoted.iter().map(|one| one.version))
-        .collect();
+    let known = status.map(known_versions).unwrap_or_default();
+    let mut known: Vec<i32> = known.iter().map(|one| one.version).collect();
     known.sort_unstable_by_key(|version| std::cmp::Reverse(*version));
-    known.dedup();
     known
 }
 
@@ -275,7 +264,7 @@ mod tests {
         );
         assert_eq!(
             decided(pinning(&model, Some(8))),
-            "v8 is none that served and is kept; there are v7, v5, v4, v3"
+            "v8 is none that served and is kept; there are v7, v5, v3"
         );
         assert_eq!(decided(unpinning(&model)), "no version is pinned");
         model.spec.rollout.pinned_version = Some("v5".to_owned());

@@ -42,7 +42,7 @@ pub enum Verb {
 
     /// Say which version served when, why, trained on which rows, with which metric.
     ///
-    /// The status of a model remembers ten runs. Older ones are read from the reports beside its
+    /// The status of a model remembers eight runs. Older ones are read from the reports beside its
     /// artifacts, where --artifacts names them: SearchOp's command line opens no bucket or volume.
     Versions(Versions),
 

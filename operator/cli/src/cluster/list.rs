@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use kube::{ResourceExt, api::ListParams};
-use searchop_api::{RankingModel, RankingModelStatus, RetrainSchedule, conditions};
+use searchop_api::{RankingModel, RetrainSchedule, conditions};
 use serde::Serialize;
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     args::{Format, Listing},
-    local::render::{age, table, text},
+    local::render::{Column, age, columns, table, text},
     terminal::Log,
 };
 
@@ -22,9 +22,7 @@ pub trait Listed: Namespaced + Serialize {
     /// What they are called where there are none.
     const PLURAL: &'static str;
 
-    fn header(wide: bool) -> Vec<&'static str>;
-
-    fn row(&self, wide: bool, now: Timestamp) -> Vec<String>;
+    fn columns(&self, wide: bool, now: Timestamp) -> Vec<Column>;
 }
 
 /// Prints the objects of these names, or all.
@@ -87,18 +85,17 @@ struct Columns {
 }
 
 fn rows<K: Listed>(objects: &[K], columns: Columns, now: Timestamp) -> String {
-    let mut header = K::header(columns.wide);
-    if columns.namespace {
-        header.insert(0, "NAMESPACE");
-    }
-    let mut table = table(&header);
-    for object in objects {
-        let mut row = object.row(columns.wide, now);
+    let rows = objects.iter().map(|object| {
+        let mut row = object.columns(columns.wide, now);
         if columns.namespace {
-            row.insert(0, object.namespace().unwrap_or_default());
+            row.insert(0, ("NAMESPACE", object.namespace().unwrap_or_default()));
         }
-        table.add_row(row);
-    }
+        row.into_iter().unzip()
+    });
+    let rows: Vec<(Vec<&str>, Vec<String>)> = rows.collect();
+    let header = rows.first().map_or(&[][..], |(header, _)| header);
+    let mut table = table(header);
+    table.add_rows(rows.iter().map(|(_, row)| row));
     text(&mut table)
 }
 
@@ -110,59 +107,26 @@ fn age_of(object: &impl ResourceExt, now: Timestamp) -> String {
 impl Listed for RankingModel {
     const PLURAL: &'static str = "RankingModels";
 
-    fn header(wide: bool) -> Vec<&'static str> {
-        let mut header = vec![
-            "NAME",
-            "READY",
-            "SERVED",
-            "METRIC",
-            "DATA-AGE",
-            "TABLES-AGE",
-            "STALE",
-            "NEXT",
-            "MESSAGE",
-            "AGE",
-        ];
+    fn columns(&self, wide: bool, now: Timestamp) -> Vec<Column> {
+        let mut columns = columns(self, now);
+        columns.push(("AGE", age_of(self, now)));
         if wide {
-            header.extend(["PODS", "DIGEST", "TRIES"]);
-        }
-        header
-    }
-
-    fn row(&self, wide: bool, now: Timestamp) -> Vec<String> {
-        let none = RankingModelStatus::default();
-        let status = self.status.as_ref().unwrap_or(&none);
-        let condition = |kind: &str| conditions::find(&status.conditions, kind);
-        let state =
-            |kind: &str| condition(kind).map_or(String::new(), |found| found.status.clone());
-        let message = condition(conditions::READY).map(|found| found.message.clone());
-        let served = status.served.as_ref();
-        let next = status.next_retrain_time.as_ref();
-        let mut row = vec![
-            self.name_any(),
-            state(conditions::READY),
-            served.map_or(String::new(), |served| served.name.clone()),
-            served.map_or(String::new(), |served| served.headline_metric.clone()),
-            served.map_or(String::new(), |served| {
-                age(served.trained_through_time.0, now)
-            }),
-            served.map_or(String::new(), |served| age(served.tables_time.0, now)),
-            state(conditions::STALE),
-            next.map_or(String::new(), |time| time.0.to_string()),
-            message.unwrap_or_default(),
-            age_of(self, now),
-        ];
-        if wide {
-            let digest = status.served.as_ref().map(|served| short(&served.digest));
-            row.extend([
-                status
-                    .replicas
-                    .map_or(String::new(), |pods| pods.to_string()),
-                digest.unwrap_or_default(),
-                attempt(self).map_or(String::new(), |attempt| attempt.to_string()),
+            let status = self.status.as_ref();
+            let pods = status.and_then(|status| status.replicas);
+            let served = status.and_then(|status| status.served.as_ref());
+            columns.extend([
+                ("PODS", pods.map_or(String::new(), |pods| pods.to_string())),
+                (
+                    "DIGEST",
+                    served.map_or(String::new(), |served| short(&served.digest)),
+                ),
+                (
+                    "TRIES",
+                    attempt(self).map_or(String::new(), |attempt| attempt.to_string()),
+                ),
             ]);
         }
-        row
+        columns
     }
 }
 
@@ -174,49 +138,34 @@ pub fn short(digest: &str) -> String {
 impl Listed for RetrainSchedule {
     const PLURAL: &'static str = "RetrainSchedules";
 
-    fn header(wide: bool) -> Vec<&'static str> {
-        let mut header = vec![
-            "NAME",
-            "MODEL",
-            "ACTION",
-            "SCHEDULE",
-            "TIME-ZONE",
-            "SUSPEND",
-            "LAST",
-            "NEXT",
-            "MESSAGE",
-            "AGE",
-        ];
-        if wide {
-            header.extend(["LAST-SKIP", "WHY"]);
-        }
-        header
-    }
-
-    fn row(&self, wide: bool, now: Timestamp) -> Vec<String> {
+    fn columns(&self, wide: bool, now: Timestamp) -> Vec<Column> {
         let status = self.status.clone().unwrap_or_default();
         let scheduled = conditions::find(&status.conditions, conditions::SCHEDULED);
         let time = |time: Option<Timestamp>| time.map_or(String::new(), |time| time.to_string());
-        let mut row = vec![
-            self.name_any(),
-            self.spec.model_ref.name.clone(),
-            self.spec.action.as_str().to_owned(),
-            self.spec.schedule.clone(),
-            self.spec.time_zone.clone(),
-            self.spec.suspend.to_string(),
-            status
-                .last_schedule_time
-                .map_or(String::new(), |time| age(time.0, now)),
-            time(status.next_schedule_time.map(|time| time.0)),
-            scheduled.map_or(String::new(), |found| found.message.clone()),
-            age_of(self, now),
+        let last = status.last_schedule_time;
+        let next = status.next_schedule_time;
+        let mut columns = vec![
+            ("NAME", self.name_any()),
+            ("MODEL", self.spec.model_ref.name.clone()),
+            ("ACTION", self.spec.action.as_str().to_owned()),
+            ("SCHEDULE", self.spec.schedule.clone()),
+            ("TIME-ZONE", self.spec.time_zone.clone()),
+            ("SUSPEND", self.spec.suspend.to_string()),
+            ("LAST", last.map_or(String::new(), |time| age(time.0, now))),
+            ("NEXT", time(next.map(|time| time.0))),
+            (
+                "MESSAGE",
+                scheduled.map_or(String::new(), |found| found.message.clone()),
+            ),
+            ("AGE", age_of(self, now)),
         ];
         if wide {
             let skip = status.last_skip;
-            row.push(time(skip.as_ref().map(|skip| skip.time.0)));
-            row.push(skip.map_or(String::new(), |skip| skip.reason));
+            let skipped = time(skip.as_ref().map(|skip| skip.time.0));
+            let why = skip.map_or(String::new(), |skip| skip.reason);
+            columns.extend([("LAST-SKIP", skipped), ("WHY", why)]);
         }
-        row
+        columns
     }
 }
 

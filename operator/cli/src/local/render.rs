@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use searchop_api::{
     GateRule, GateStatus, Goal, HistoryEntry, RankingModel, RankingModelStatus, RuleStatus,
-    Serving, TablesRefresh, Verdict, conditions,
+    ServedVersion, Serving, TablesRefresh, Verdict, conditions,
 };
 
 use crate::{manifest::Ignored, terminal::Paint};
@@ -205,7 +205,7 @@ pub fn ignored(ignored: &[Ignored], paint: Paint) -> String {
 pub fn status(model: &RankingModel, now: Timestamp) -> String {
     let none = RankingModelStatus::default();
     let status = model.status.as_ref().unwrap_or(&none);
-    let mut sections = vec![overview(model, status, now)];
+    let mut sections = vec![overview(model, now)];
     if !status.conditions.is_empty() {
         sections.push(condition_table(&status.conditions, now));
     }
@@ -218,43 +218,47 @@ pub fn status(model: &RankingModel, now: Timestamp) -> String {
     sections.join("\n")
 }
 
-fn overview(model: &RankingModel, status: &RankingModelStatus, now: Timestamp) -> String {
-    let condition = |kind: &str| {
-        status
-            .conditions
-            .iter()
-            .find(|condition| condition.type_ == kind)
-    };
+/// A column's header and what stands below it.
+pub type Column = (&'static str, String);
+
+/// The columns of `kubectl get rankingmodels`, but for the object's age.
+pub fn columns(model: &RankingModel, now: Timestamp) -> Vec<Column> {
+    let none = RankingModelStatus::default();
+    let status = model.status.as_ref().unwrap_or(&none);
+    let condition = |kind: &str| conditions::find(&status.conditions, kind);
     let state =
         |kind: &str| condition(kind).map_or(String::new(), |condition| condition.status.clone());
-    let served = status.served.as_ref();
-    let mut table = table(&[
-        "NAME",
-        "READY",
-        "SERVED",
-        "METRIC",
-        "DATA-AGE",
-        "TABLES-AGE",
-        "STALE",
-        "NEXT",
-        "MESSAGE",
-    ]);
-    table.add_row([
-        model.metadata.name.clone().unwrap_or_default(),
-        state(conditions::READY),
-        served.map_or(String::new(), |served| served.name.clone()),
-        served.map_or(String::new(), |served| served.headline_metric.clone()),
-        served.map_or(String::new(), |served| {
-            age(served.trained_through_time.0, now)
-        }),
-        served.map_or(String::new(), |served| age(served.tables_time.0, now)),
-        state(conditions::STALE),
-        status
-            .next_retrain_time
-            .as_ref()
-            .map_or(String::new(), |time| time.0.to_string()),
-        condition(conditions::READY).map_or(String::new(), |condition| condition.message.clone()),
-    ]);
+    let served = |cell: &dyn Fn(&ServedVersion) -> String| {
+        status.served.as_ref().map_or(String::new(), cell)
+    };
+    let next = status.next_retrain_time.as_ref();
+    let message = condition(conditions::READY).map(|condition| condition.message.clone());
+    vec![
+        ("NAME", model.metadata.name.clone().unwrap_or_default()),
+        ("READY", state(conditions::READY)),
+        ("SERVED", served(&|served| served.name.clone())),
+        ("METRIC", served(&|served| served.headline_metric.clone())),
+        (
+            "DATA-AGE",
+            served(&|served| age(served.trained_through_time.0, now)),
+        ),
+        (
+            "TABLES-AGE",
+            served(&|served| age(served.tables_time.0, now)),
+        ),
+        ("STALE", state(conditions::STALE)),
+        (
+            "NEXT",
+            next.map_or(String::new(), |time| time.0.to_string()),
+        ),
+        ("MESSAGE", message.unwrap_or_default()),
+    ]
+}
+
+fn overview(model: &RankingModel, now: Timestamp) -> String {
+    let (header, row): (Vec<_>, Vec<_>) = columns(model, now).into_iter().unzip();
+    let mut table = table(&header);
+    table.add_row(row);
     text(&mut table)
 }
 

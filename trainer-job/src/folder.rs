@@ -25,9 +25,9 @@ use crate::{
     boosting::Trained,
     error::TrainError,
     lists::Candidate,
+    outcome::Judged,
     prepare::{Prepared, RowNames},
     rows::{RowList, Rows},
-    run::Judged,
     slices::Slice,
 };
 

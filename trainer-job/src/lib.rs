@@ -20,6 +20,7 @@ pub mod history;
 pub mod job;
 pub mod kept_counters;
 pub mod lists;
+pub mod outcome;
 pub mod position_bias;
 pub mod prepare;
 pub mod progress;

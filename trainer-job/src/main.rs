@@ -15,9 +15,10 @@ use searchop_trainer::{
     error::TrainError,
     folder::Folder,
     job,
+    outcome::Outcome,
     progress::{Progress, Stage},
     publish::Store,
-    run::{self, Bench, Outcome},
+    run::{self, Bench},
     shop::{self, GenerateArgs},
     termination, threads,
 };

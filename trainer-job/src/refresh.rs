@@ -8,9 +8,10 @@ use searchop_model::{
 
 use crate::{
     error::TrainError,
+    outcome::Outcome,
     prepare::{self, TABLES_DIR},
     progress::{Stage, counts},
-    run::{Bench, Outcome},
+    run::Bench,
 };
 
 impl Bench<'_> {

@@ -3,127 +3,27 @@
 use std::path::Path;
 
 use searchop_contract::{
-    ClickWeights, DataSource, Digest, Evidence, Measure, Measurement, PromotedModel, Published,
-    Reference, ReferenceModel, TrainingJob, TrainingReport, names::REPORT_FILE,
+    DataSource, Measure, PromotedModel, Published, Reference, ReferenceModel, TrainingJob,
+    TrainingReport, names::REPORT_FILE,
 };
-use searchop_evaluation::report::{EvaluationReport, Figures};
 use searchop_model::{
     artifact::read_model, features::feature_names, forest::Forest, store::ArtifactKind,
 };
-use serde::{Deserialize, Serialize};
 
 use crate::{
-    boosting::{self, BoostingError, Importance, Settings, Trained},
-    data::{self, Cleaning, Dataset, Step},
+    boosting::{self, BoostingError, Settings, Trained},
+    data::{self, Dataset, Step},
     dropout,
     error::TrainError,
-    evaluate::{BesideServed, Contestants, Evaluation, Overlap, Table},
+    evaluate::{Contestants, Evaluation, Overlap},
     kept_counters::KeptCounters,
-    lists::{JudgmentCounts, ListCounts},
-    position_bias::PositionBiasDecision,
-    prepare::{self, Prepared, Span, Summary},
+    outcome::{Judged, ModelReport, Outcome},
+    prepare::{self, Prepared, Summary},
     progress::{Progress, Stage, counts},
     publish::{self, Named, Store},
     slices::Slice,
     threads,
 };
-
-/// `report.json` of a model: everything about its training that the same data give again. What is
-/// served meanwhile is not in it, or the same model would get another digest.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ModelReport {
-    /// Of everything that went in; older models do not have it.
-    #[serde(default)]
-    pub data_digest: Option<Digest>,
-    pub products: u64,
-    pub events: u64,
-    pub cleaning: Cleaning,
-    pub lists: ListCounts,
-    pub judgments: JudgmentCounts,
-    pub train: Span,
-    pub valid: Span,
-    pub gate: Span,
-    pub position_bias: PositionBiasDecision,
-    /// On the gate's lists; each query counts once.
-    #[serde(flatten)]
-    pub table: Table,
-    pub trees: u32,
-    /// NDCG@10 on the validation lists after each tree.
-    pub learning_curve: Vec<f64>,
-    pub importance: Vec<Importance>,
-}
-
-/// What a run found out.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Outcome {
-    pub report: TrainingReport,
-    /// Candidate, served model and baselines beside each other.
-    pub table: Vec<Figures>,
-}
-
-/// What the held-out lists say.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Judged {
-    pub measurements: Vec<Measurement>,
-    /// What relevance was read from where nothing was asked for.
-    pub evidence: Evidence,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub clicks: Option<ClickWeights>,
-    /// The best of the promoted versions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub best_promoted: Option<u32>,
-    /// Candidate and baselines.
-    pub table: Table,
-    /// The served model beside the candidate.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub served: Option<BesideServed>,
-}
-
-impl Judged {
-    /// Candidate, served model and baselines beside each other.
-    pub fn lines(&self) -> Vec<Figures> {
-        let mut lines = self.table.rankers.clone();
-        lines.splice(
-            1..1,
-            self.served.iter().map(|served| served.figures.clone()),
-        );
-        lines
-    }
-
-    /// Everything that was found out, for people to read later.
-    fn report(
-        &self,
-        job: &TrainingJob,
-        summary: &Summary,
-        published: &Published,
-    ) -> EvaluationReport {
-        let served = self.served.as_ref();
-        let beside = served.map(|served| served.comparison.clone());
-        let comparisons = beside.into_iter().chain(self.table.comparisons.clone());
-        EvaluationReport {
-            version: job.version,
-            digest: published.digest.clone(),
-            reference: job.reference.as_ref().map(|model| model.digest.clone()),
-            from: summary.gate.from.clone(),
-            to: summary.gate.to.clone(),
-            confidence: job.evaluation.confidence,
-            evidence: self.evidence,
-            clicks: self.clicks,
-            best_promoted: self.best_promoted,
-            measurements: self.measurements.clone(),
-            rankers: self.lines(),
-            comparisons: comparisons.collect(),
-            slices: served
-                .map_or(&self.table.slices, |served| &served.slices)
-                .clone(),
-            changes: served
-                .map_or(&self.table.changes, |served| &served.changes)
-                .clone(),
-        }
-    }
-}
 
 /// Carries `job` out with as many threads as [`crate::threads::allowed`] says. `work` is a folder
 /// for what is made on the way.
@@ -457,7 +357,7 @@ impl Bench<'_> {
     ) -> Result<Published, TrainError> {
         let running = self.progress.begin(Stage::Publish, None);
         running.at(self.job.artifacts_uri.as_str());
-        let report = model_report(&prepared.summary, &judged.table, trained);
+        let report = ModelReport::new(&prepared.summary, &judged.table, trained);
         let published = publish::seal(self.job, prepared, (trained, &report), self.work)?;
         self.store.publish(self.work, &published)?;
         let pruned = self.store.prune(self.job, &published)?;
@@ -481,23 +381,4 @@ struct Promoted {
     models: Vec<(u32, Forest)>,
     /// One of them has trained on the held-out days, and is left out.
     overlaps: bool,
-}
-
-fn model_report(summary: &Summary, table: &Table, trained: &Trained) -> ModelReport {
-    ModelReport {
-        data_digest: Some(summary.data_digest.clone()),
-        products: summary.data.products,
-        events: summary.data.events,
-        cleaning: summary.cleaning.clone(),
-        lists: summary.lists,
-        judgments: summary.judgments,
-        train: summary.train.clone(),
-        valid: summary.valid.clone(),
-        gate: summary.gate.clone(),
-        position_bias: summary.position_bias.clone(),
-        table: table.clone(),
-        trees: trained.trees,
-        learning_curve: trained.curve.clone(),
-        importance: trained.importance.clone(),
-    }
 }

@@ -13,7 +13,8 @@ pub const MAX_ENTRIES: usize = 8;
 pub const WITH_TABLES: usize = 4;
 
 /// Adds an entry, or replaces that of the same version: a version judged again has one outcome.
-/// The oldest go first, but never the served, the previous and the pinned version. Those that served are noted apart, for as long as a candidate is compared with them.
+/// The oldest go first, but never the served, the previous and the pinned version. Those that served
+/// are noted apart, for as long as a candidate is compared with them.
 pub(crate) fn record(status: &mut RankingModelStatus, entry: HistoryEntry, pinned: Option<&str>) {
     let history = &mut status.history;
     history.retain(|old| old.version != entry.version);

@@ -294,7 +294,8 @@ fn keep(status: &RankingModelStatus) -> Vec<Digest> {
 }
 
 /// The candidate that passed the gate, else the version that should serve, with its rebuilt tables
-/// where a refresh has some. A rollout that failed is thus undone by naming the old version again; where there is none, the pods stay what they are.
+/// where a refresh has some. A rollout that failed is thus undone by naming the old version again;
+/// where there is none, the pods stay what they are.
 fn serve(seen: &Observed, target: Option<&Candidate>) -> Option<Action> {
     let status = &seen.status;
     if let Some((served, digest, tables_digest)) = refresh::rolling_out(status) {

@@ -10,29 +10,30 @@ use searchop_evaluation::report::EvaluationReport;
 use searchop_model::{artifact::read_model, bundle::Bundle};
 use searchop_trainer::{
     error::TrainError,
+    outcome::{ModelReport, Outcome},
     progress::Progress,
-    run::{self, ModelReport, Outcome},
+    run,
 };
 
 use super::{scores::lightgbm_scores, shops::small_job};
 
-fn run(job: &TrainingJob) -> Result<Outcome, TrainError> {
+pub fn run(job: &TrainingJob) -> Result<Outcome, TrainError> {
     let work = tempfile::tempdir().unwrap();
     run::run(job, work.path(), 1, &Progress::silent())
 }
 
-fn published(outcome: &Outcome) -> Published {
+pub fn published(outcome: &Outcome) -> Published {
     outcome.report.published.clone().unwrap()
 }
 
-fn named(published: &Published) -> ReferenceModel {
+pub fn named(published: &Published) -> ReferenceModel {
     ReferenceModel {
         digest: published.digest.clone(),
         tables_digest: published.tables_digest.clone(),
     }
 }
 
-fn stored(store: &Path, folder: &str) -> BTreeSet<String> {
+pub fn stored(store: &Path, folder: &str) -> BTreeSet<String> {
     let names = fs::read_dir(store.join(folder))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap());

@@ -267,24 +267,20 @@ fn settings_that_change_no_byte_become_the_served_ones() {
 #[test]
 fn bad_data_stall_a_first_version_with_the_trainers_words() {
     let mut world = World::new(synthetic_spec());
-    world.settle_facts();
-    world.end_job(End::Fail(
+    world.end_training(End::Fail(
         FailureReason::DataInvalid,
         "events.csv: line 17, column \"position\": \"abc\" is not a number",
     ));
-    world.settle_facts();
     insta::assert_snapshot!("data_invalid", render(&world.pass()));
 }
 
 #[test]
 fn more_memory_is_another_try_and_another_gate_is_not() {
     let mut world = World::new(synthetic_spec());
-    world.settle_facts();
-    world.end_job(End::Fail(
+    world.end_training(End::Fail(
         FailureReason::OOMKilled,
         "the trainer met its limit of 512Mi",
     ));
-    world.settle_facts();
     world.edit(gates(
         &synthetic_spec(),
         json!([{"name": "floor", "metric": "NDCG", "threshold": "0.1"}]),
@@ -320,12 +316,10 @@ fn a_spec_that_changes_during_a_run_supersedes_it() {
 fn a_spec_that_changes_during_a_rollout_waits_for_its_end() {
     let mut world = serving();
     world.edit(with_leaves(15));
-    world.settle_facts();
-    world.end_job(End::Report {
+    world.end_training(End::Report {
         name: "two",
         gain: 0.2,
     });
-    world.settle_facts();
     world.edit(with_leaves(9));
     world.settle_facts();
     assert_eq!(world.started, 2);
@@ -338,12 +332,10 @@ fn a_spec_that_changes_during_a_rollout_waits_for_its_end() {
 fn a_rollout_that_gets_stuck_goes_back_to_the_old_version() {
     let mut world = serving();
     world.edit(with_leaves(15));
-    world.settle_facts();
-    world.end_job(End::Report {
+    world.end_training(End::Report {
         name: "two",
         gain: 0.2,
     });
-    world.settle_facts();
     world.jam_pods("pod products-1: exit code 3: model.bst: sha256 differs");
     insta::assert_snapshot!("rollout_failed", render(&world.pass()));
     insta::assert_snapshot!("after_rollout_failed", render(&world.pass()));
@@ -368,12 +360,10 @@ fn a_rollout_that_gets_stuck_goes_back_to_the_old_version() {
 /// v1 passed the gate, and its pods got stuck.
 fn first_rollout_failed() -> World {
     let mut world = World::new(synthetic_spec());
-    world.settle_facts();
-    world.end_job(End::Report {
+    world.end_training(End::Report {
         name: "one",
         gain: 0.2,
     });
-    world.settle_facts();
     world.jam_pods("no pod of the new version got ready within its deadline");
     world.settle_facts();
     assert!(world.is_true("Stalled"));
@@ -507,9 +497,7 @@ fn a_lost_report_is_fetched_by_running_again_and_not_for_ever() {
 #[test]
 fn a_figure_that_the_trainer_left_out_is_an_error_not_another_job() {
     let mut world = World::new(synthetic_spec());
-    world.settle_facts();
-    world.end_job(End::ReportWithout("Bm25"));
-    world.settle_facts();
+    world.end_training(End::ReportWithout("Bm25"));
     let gate = world.seen.status.gate.as_ref().unwrap();
     assert_eq!(gate.verdict, Verdict::Error);
     assert_eq!(

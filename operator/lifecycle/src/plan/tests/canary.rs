@@ -20,12 +20,10 @@ fn two_steps() -> serde_json::Value {
 fn passed(steps: serde_json::Value) -> World {
     let mut world = serving();
     world.edit(canary(&with_leaves(15), steps));
-    world.settle_facts();
-    world.end_job(End::Report {
+    world.end_training(End::Report {
         name: "two",
         gain: 0.2,
     });
-    world.settle_facts();
     world
 }
 
@@ -36,14 +34,6 @@ fn wait(world: &mut World, seconds: i64) {
 fn weight(world: &World) -> Option<u8> {
     let weights = world.weights.as_ref()?;
     weights.shares.get(1).map(|share| share.weight)
-}
-
-fn settle(world: &mut World) {
-    for _ in 0..3 {
-        world.settle_facts();
-        world.settle_pods();
-    }
-    world.settle_facts();
 }
 
 #[test]
@@ -67,7 +57,7 @@ fn a_good_candidate_goes_through_its_steps_and_serves() {
     world.pass();
     insta::assert_snapshot!("canary_ends", render(&world.pass()));
     assert_eq!(world.served(), Some(1), "until pods of its own answer");
-    settle(&mut world);
+    world.settle();
     assert_eq!((world.served(), world.started), (Some(2), 2));
     assert!(world.is_true("Ready"), "{}", render(&world.pass()));
     assert_eq!(world.seen.serving.candidate, None);
@@ -81,10 +71,10 @@ fn a_bad_candidate_loses_its_weight_then_its_place_and_does_not_come_back() {
     insta::assert_snapshot!("canary_failed", render(&world.pass()));
     insta::assert_snapshot!("after_canary_failed", render(&world.pass()));
     assert_eq!(weight(&world), Some(0), "before its pods are gone");
-    settle(&mut world);
+    world.settle();
     assert_eq!((world.served(), world.is_true("Stalled")), (Some(1), true));
     wait(&mut world, 1_000_000);
-    settle(&mut world);
+    world.settle();
     assert_eq!((world.served(), world.started), (Some(1), 2));
     assert_eq!(world.pass().notes, []);
     // A good one after it starts with a clean slate.
@@ -96,7 +86,7 @@ fn a_bad_candidate_loses_its_weight_then_its_place_and_does_not_come_back() {
         gain: 0.2,
     });
     for _ in 0..4 {
-        settle(&mut world);
+        world.settle();
         wait(&mut world, 60);
     }
     assert_eq!(world.served(), Some(3));
@@ -106,7 +96,7 @@ fn a_bad_candidate_loses_its_weight_then_its_place_and_does_not_come_back() {
 fn a_canary_waits_for_requests_without_a_write() {
     let mut world = passed(two_steps());
     world.candidate_requests = (3, 0);
-    settle(&mut world);
+    world.settle();
     wait(&mut world, 1_000);
     world.settle_facts();
     insta::assert_snapshot!("canary_waits", render(&world.pass()));
@@ -166,7 +156,7 @@ fn complaint_16_pods_that_come_during_a_canary_neither_block_nor_fail_it() {
 #[test]
 fn an_edit_of_the_steps_restarts_no_pod() {
     let mut world = passed(two_steps());
-    settle(&mut world);
+    world.settle();
     assert!(world.seen.serving.settled);
     world.edit(canary(
         &with_leaves(15),
@@ -177,7 +167,7 @@ fn an_edit_of_the_steps_restarts_no_pod() {
     assert!(world.seen.serving.settled, "the template is as it was");
     // Fewer steps than it has gone through: it is through.
     world.edit(edited(&with_leaves(15), "/rollout", json!({})));
-    settle(&mut world);
+    world.settle();
     assert_eq!(world.served(), Some(2));
 }
 
@@ -188,14 +178,14 @@ fn somebody_may_abort_or_pin_during_a_canary() {
         json!({"pinnedVersion": "v1"}),
     ] {
         let mut world = passed(two_steps());
-        settle(&mut world);
+        world.settle();
         let mut rollout = serde_json::to_value(&world.seen.spec.rollout).unwrap();
         let fields = decision.as_object().unwrap().clone();
         rollout.as_object_mut().unwrap().extend(fields);
         world.edit(edited(&with_leaves(15), "/rollout", rollout));
         world.settle_facts();
         assert_eq!(weight(&world), Some(0), "{decision}");
-        settle(&mut world);
+        world.settle();
         assert_eq!((world.served(), world.started), (Some(1), 2));
         assert_eq!(world.seen.serving.candidate, None);
     }
@@ -205,7 +195,7 @@ fn somebody_may_abort_or_pin_during_a_canary() {
 fn a_candidate_that_does_not_load_is_a_failed_rollout() {
     let mut world = passed(two_steps());
     world.jam_pods("pod products-1: exit code 3: model.bst: sha256 differs");
-    settle(&mut world);
+    world.settle();
     assert_eq!((world.served(), world.is_true("Stalled")), (Some(1), true));
     let reason = world.seen.status.history[0].reason.as_deref();
     assert_eq!(reason, Some("RolloutFailed"));
@@ -242,15 +232,15 @@ fn a_step_in_the_shadow_reports_how_far_the_order_differs() {
 #[test]
 fn a_retrain_that_is_asked_for_during_a_canary_waits_for_its_end() {
     let mut world = passed(two_steps());
-    settle(&mut world);
+    world.settle();
     world.ask("Manual/ada", "2026-11-24T10:00:00Z");
     world.settle_facts();
     assert_eq!(world.started, 2);
     for _ in 0..3 {
-        settle(&mut world);
+        world.settle();
         wait(&mut world, 60);
     }
-    settle(&mut world);
+    world.settle();
     assert_eq!((world.served(), world.started), (Some(2), 3));
 }
 
@@ -263,6 +253,6 @@ fn complaint_1_serving_does_not_flap_during_a_canary() {
         world.settle_pods();
         wait(&mut world, 30);
     }
-    settle(&mut world);
+    world.settle();
     assert_eq!(world.served(), Some(2));
 }

@@ -26,14 +26,6 @@ fn pin(world: &mut World, version: Option<&str>) {
     world.edit(spec);
 }
 
-fn settle(world: &mut World) {
-    for _ in 0..3 {
-        world.settle_facts();
-        world.settle_pods();
-    }
-    world.settle_facts();
-}
-
 #[test]
 fn complaint_3_there_is_a_way_back_to_the_version_before_and_forth_again() {
     let mut world = two_served();
@@ -42,11 +34,11 @@ fn complaint_3_there_is_a_way_back_to_the_version_before_and_forth_again() {
     assert_eq!(world.served(), Some(2), "until its pods answer");
     world.settle_pods();
     insta::assert_snapshot!("rolled_back", render(&world.pass()));
-    settle(&mut world);
+    world.settle();
     assert_eq!((world.served(), world.is_true("Ready")), (Some(1), true));
     assert_eq!(world.started, 2, "a rollback trains nothing");
     pin(&mut world, None);
-    settle(&mut world);
+    world.settle();
     assert_eq!((world.served(), world.is_true("Ready")), (Some(2), true));
     assert_eq!(world.started, 2, "nor does its end");
 }
@@ -56,7 +48,7 @@ fn complaint_6_what_is_asked_by_hand_is_idempotent() {
     let mut world = two_served();
     for name in ["v1", "1", "v1"] {
         pin(&mut world, Some(name));
-        settle(&mut world);
+        world.settle();
         assert_eq!(world.served(), Some(1));
         assert_eq!(world.pass().notes, []);
     }
@@ -70,7 +62,7 @@ fn a_pin_to_what_nobody_knows_is_told_and_changes_nothing() {
     let mut world = two_served();
     pin(&mut world, Some("v9"));
     insta::assert_snapshot!("pin_unknown", render(&world.pass()));
-    settle(&mut world);
+    world.settle();
     assert_eq!(world.served(), Some(2));
     assert!(world.is_true("Stalled"));
 }
@@ -79,20 +71,20 @@ fn a_pin_to_what_nobody_knows_is_told_and_changes_nothing() {
 fn while_one_is_pinned_runs_are_judged_and_wait_and_go_on_afterwards() {
     let mut world = two_served();
     pin(&mut world, Some("v1"));
-    settle(&mut world);
+    world.settle();
     world.ask("Schedule/nightly", "2026-11-24T10:00:00Z");
     world.settle_facts();
     world.end_job(End::Report {
         name: "three",
         gain: 0.2,
     });
-    settle(&mut world);
+    world.settle();
     assert_eq!(world.last_outcome(), Some(Outcome::AwaitingApproval));
     assert_eq!(world.served(), Some(1));
     insta::assert_snapshot!("waits_for_the_pin", render(&world.pass()));
     // Without the pin the version before comes back first, then the new one is judged against it.
     pin(&mut world, None);
-    settle(&mut world);
+    world.settle();
     assert_eq!(world.served(), Some(2));
     world.run_to_its_end(End::Report {
         name: "three",
@@ -107,18 +99,16 @@ fn while_one_is_pinned_runs_are_judged_and_wait_and_go_on_afterwards() {
 fn a_pin_turns_a_rollout_around() {
     let mut world = two_served();
     world.edit(with_leaves(9));
-    world.settle_facts();
-    world.end_job(End::Report {
+    world.end_training(End::Report {
         name: "three",
         gain: 0.2,
     });
-    world.settle_facts();
     pin(&mut world, Some("v2"));
-    settle(&mut world);
+    world.settle();
     assert_eq!(world.served(), Some(2));
     assert_eq!(world.last_outcome(), Some(Outcome::AwaitingApproval));
     pin(&mut world, None);
-    settle(&mut world);
+    world.settle();
     assert_eq!((world.served(), world.started), (Some(3), 3));
 }
 
@@ -126,7 +116,7 @@ fn a_pin_turns_a_rollout_around() {
 fn a_spec_that_changes_while_one_is_pinned_is_trained_once() {
     let mut world = two_served();
     pin(&mut world, Some("v1"));
-    settle(&mut world);
+    world.settle();
     let spec = edited(
         &world.seen.spec,
         "/training/parameters/numLeaves",
@@ -166,7 +156,7 @@ fn with_manual_approval_a_version_waits_until_it_is_named() {
             json!({"approval": "Manual", "approvedVersion": approved}),
         );
         world.edit(spec);
-        settle(&mut world);
+        world.settle();
         assert_eq!(world.served(), Some(served), "{approved} is approved");
     }
     assert_eq!(world.started, 2);
@@ -196,7 +186,7 @@ fn a_version_that_waits_makes_room_for_a_newer_one_and_for_another_spec() {
     );
     // Back to the spec that serves: nothing is left to decide.
     world.edit(rollout(&synthetic_spec(), json!({"approval": "Manual"})));
-    settle(&mut world);
+    world.settle();
     assert_eq!(world.last_outcome(), Some(Outcome::Superseded));
     assert!(world.is_true("Ready") && !world.is_true("AwaitingApproval"));
     assert_eq!(world.started, 3);
@@ -216,11 +206,11 @@ fn where_the_data_cannot_tell_somebody_may_be_asked() {
         name: "two",
         gain: 0.045,
     });
-    settle(&mut world);
+    world.settle();
     assert_eq!(world.last_outcome(), Some(Outcome::AwaitingApproval));
     spec.rollout.approved_version = Some("v2".into());
     world.edit(spec);
-    settle(&mut world);
+    world.settle();
     assert_eq!((world.served(), world.started), (Some(2), 2));
 }
 
@@ -228,19 +218,17 @@ fn where_the_data_cannot_tell_somebody_may_be_asked() {
 fn complaint_9_what_was_aborted_does_not_come_back() {
     let mut world = serving();
     world.edit(with_leaves(15));
-    world.settle_facts();
-    world.end_job(End::Report {
+    world.end_training(End::Report {
         name: "two",
         gain: 0.2,
     });
-    world.settle_facts();
     world.edit(rollout(&with_leaves(15), json!({"abortedVersion": "v2"})));
     insta::assert_snapshot!("aborted", render(&world.pass()));
-    settle(&mut world);
+    world.settle();
     assert_eq!((world.served(), world.is_true("Stalled")), (Some(1), true));
     // Neither when the field is emptied ...
     world.edit(with_leaves(15));
-    settle(&mut world);
+    world.settle();
     assert_eq!((world.served(), world.started), (Some(1), 2));
     // ... and a new spec starts with a clean slate.
     world.edit(with_leaves(9));
@@ -256,7 +244,7 @@ fn a_version_that_waits_can_be_aborted() {
     let mut world = waiting();
     let aborted = json!({"approval": "Manual", "abortedVersion": "v2"});
     world.edit(rollout(&with_leaves(15), aborted));
-    settle(&mut world);
+    world.settle();
     assert_eq!(world.last_outcome(), Some(Outcome::Failed));
     assert!(world.is_true("Stalled") && !world.is_true("AwaitingApproval"));
 }
@@ -265,7 +253,7 @@ fn a_version_that_waits_can_be_aborted() {
 fn what_somebody_may_go_back_to_is_kept() {
     let mut world = two_served();
     pin(&mut world, Some("v1"));
-    settle(&mut world);
+    world.settle();
     world.ask("Manual/ada", "2026-11-24T10:00:00Z");
     world.settle_facts();
     let plan = world.pass();
@@ -288,11 +276,11 @@ fn from_one_pin_to_another_the_settings_in_force_stay_known() {
     });
     for (name, served) in [("v2", 2), ("v1", 1), ("v2", 2), ("v3", 3), ("v1", 1)] {
         pin(&mut world, Some(name));
-        settle(&mut world);
+        world.settle();
         assert_eq!((world.served(), world.started), (Some(served), 3));
     }
     pin(&mut world, None);
-    settle(&mut world);
+    world.settle();
     assert_eq!((world.served(), world.started), (Some(3), 3));
     assert!(world.is_true("Ready"), "{}", render(&world.pass()));
 }
@@ -302,7 +290,7 @@ fn complaint_8_what_served_and_since_when_is_written_down() {
     let mut world = two_served();
     world.seen.now = at("2026-11-25T08:00:00Z");
     pin(&mut world, Some("v1"));
-    settle(&mut world);
+    world.settle();
     let status = &world.seen.status;
     let served = status.served.as_ref().unwrap();
     assert_eq!(

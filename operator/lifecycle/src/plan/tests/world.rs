@@ -287,10 +287,24 @@ impl World {
     }
 
     /// Everything that a run waits for happens, until all is at rest.
-    pub fn run_to_its_end(&mut self, end: End) {
+    /// All that follows without another Job's end.
+    pub fn settle(&mut self) {
+        for _ in 0..3 {
+            self.settle_facts();
+            self.settle_pods();
+        }
+        self.settle_facts();
+    }
+
+    /// From a run that is wanted to what is decided on how it ended.
+    pub fn end_training(&mut self, end: End) {
         self.settle_facts();
         self.end_job(end);
         self.settle_facts();
+    }
+
+    pub fn run_to_its_end(&mut self, end: End) {
+        self.end_training(end);
         self.settle_pods();
         self.settle_facts();
         self.settle_pods();

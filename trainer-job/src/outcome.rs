@@ -1,0 +1,134 @@
+//! What a run found out: for the plan, for whoever reads a model later, for people.
+
+use searchop_contract::{
+    ClickWeights, Digest, Evidence, Measurement, Published, TrainingJob, TrainingReport,
+};
+use searchop_evaluation::report::{EvaluationReport, Figures};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    boosting::{Importance, Trained},
+    data::Cleaning,
+    evaluate::{BesideServed, Table},
+    lists::{JudgmentCounts, ListCounts},
+    position_bias::PositionBiasDecision,
+    prepare::{Span, Summary},
+};
+
+/// `report.json` of a model: everything about its training that the same data give again. What is
+/// served meanwhile is not in it, or the same model would get another digest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ModelReport {
+    /// Of everything that went in; older models do not have it.
+    #[serde(default)]
+    pub data_digest: Option<Digest>,
+    pub products: u64,
+    pub events: u64,
+    pub cleaning: Cleaning,
+    pub lists: ListCounts,
+    pub judgments: JudgmentCounts,
+    pub train: Span,
+    pub valid: Span,
+    pub gate: Span,
+    pub position_bias: PositionBiasDecision,
+    /// On the gate's lists; each query counts once.
+    #[serde(flatten)]
+    pub table: Table,
+    pub trees: u32,
+    /// NDCG@10 on the validation lists after each tree.
+    pub learning_curve: Vec<f64>,
+    pub importance: Vec<Importance>,
+}
+
+impl ModelReport {
+    pub fn new(summary: &Summary, table: &Table, trained: &Trained) -> Self {
+        Self {
+            data_digest: Some(summary.data_digest.clone()),
+            products: summary.data.products,
+            events: summary.data.events,
+            cleaning: summary.cleaning.clone(),
+            lists: summary.lists,
+            judgments: summary.judgments,
+            train: summary.train.clone(),
+            valid: summary.valid.clone(),
+            gate: summary.gate.clone(),
+            position_bias: summary.position_bias.clone(),
+            table: table.clone(),
+            trees: trained.trees,
+            learning_curve: trained.curve.clone(),
+            importance: trained.importance.clone(),
+        }
+    }
+}
+
+/// What a run found out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    pub report: TrainingReport,
+    /// Candidate, served model and baselines beside each other.
+    pub table: Vec<Figures>,
+}
+
+/// What the held-out lists say.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Judged {
+    pub measurements: Vec<Measurement>,
+    /// What relevance was read from where nothing was asked for.
+    pub evidence: Evidence,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clicks: Option<ClickWeights>,
+    /// The best of the promoted versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best_promoted: Option<u32>,
+    /// Candidate and baselines.
+    pub table: Table,
+    /// The served model beside the candidate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served: Option<BesideServed>,
+}
+
+impl Judged {
+    /// Candidate, served model and baselines beside each other.
+    pub fn lines(&self) -> Vec<Figures> {
+        let mut lines = self.table.rankers.clone();
+        lines.splice(
+            1..1,
+            self.served.iter().map(|served| served.figures.clone()),
+        );
+        lines
+    }
+
+    /// Everything that was found out, for people to read later.
+    pub fn report(
+        &self,
+        job: &TrainingJob,
+        summary: &Summary,
+        published: &Published,
+    ) -> EvaluationReport {
+        let served = self.served.as_ref();
+        let beside = served.map(|served| served.comparison.clone());
+        let comparisons = beside.into_iter().chain(self.table.comparisons.clone());
+        EvaluationReport {
+            version: job.version,
+            digest: published.digest.clone(),
+            reference: job.reference.as_ref().map(|model| model.digest.clone()),
+            from: summary.gate.from.clone(),
+            to: summary.gate.to.clone(),
+            confidence: job.evaluation.confidence,
+            evidence: self.evidence,
+            clicks: self.clicks,
+            best_promoted: self.best_promoted,
+            measurements: self.measurements.clone(),
+            rankers: self.lines(),
+            comparisons: comparisons.collect(),
+            slices: served
+                .map_or(&self.table.slices, |served| &served.slices)
+                .clone(),
+            changes: served
+                .map_or(&self.table.changes, |served| &served.changes)
+                .clone(),
+        }
+    }
+}

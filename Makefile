@@ -172,8 +172,7 @@ cluster-down: ## Take it away
 
 .PHONY: e2e-api e2e
 e2e-api: build-workspace tools ## Scenarios on an API server with its controllers
-	@$(scenarios) --no-run --test api
-	@$(CLUSTER)/with.sh --api-only -- bash -c '$(scenarios) --test api -- --test-threads=6 && searchop-privileges "$$SEARCHOP_AUDIT_LOG"'
+	@$(scenarios) --config 'target."cfg(unix)".runner = ["$(CLUSTER)/with.sh", "--api-only", "--", "bash", "-c", "\"$$@\" && searchop-privileges \"$$SEARCHOP_AUDIT_LOG\"", "api"]' --test api -- --test-threads=12
 e2e: images tools ## Scenarios on a whole cluster (root)
 	@$(scenarios) --no-run --test cluster
 	@$(CLUSTER)/with.sh $(foreach name,$(IMAGES),--load "$$($(CLUSTER)/images.sh build $(name) $(image-$(name)))") \

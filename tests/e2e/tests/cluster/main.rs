@@ -5,13 +5,13 @@
     reason = "a scenario that cannot go on must fail where it stands"
 )]
 
+mod autoscaling;
 mod bad_input;
 mod canary;
 mod damage;
 mod quick_start;
 mod rollout;
 mod s3;
-mod scaling;
 
 use std::{process::Command, sync::Once, time::Duration};
 

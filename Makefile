@@ -63,7 +63,7 @@ lint-trainer: ; $(LINT) $(call trainer,build) --all-targets
 lint-workspace: ; $(LINT) $(call workspace,build) --all-targets
 
 .PHONY: unit unit-trainer unit-workspace
-unit: unit-workspace unit-trainer ## Tests beside the code
+unit: unit-trainer unit-workspace ## Tests beside the code
 unit-trainer: ; $(call trainer,test) --lib --bins
 unit-workspace: ; $(call workspace,test) --lib --bins
 

@@ -1,4 +1,4 @@
-use std::process::Command;
+use std::{process::Command, sync::Mutex};
 
 use crate::kubectl::kubectl_with_input;
 
@@ -36,8 +36,12 @@ pub fn rights(namespace: &str) -> String {
     .expect("the chart has a template of the rights")
 }
 
+/// Two at the same time would both want to create the roles of the whole cluster.
+static GRANTING: Mutex<()> = Mutex::new(());
+
 /// Grants them, and gives the name of the account.
 pub fn grant(namespace: &str) -> String {
+    let _one = GRANTING.lock().expect("nobody fails while granting");
     let output = kubectl_with_input(&["apply", "-f", "-"], &rights(namespace));
     assert!(output.success, "{}", output.stderr);
     format!("system:serviceaccount:{namespace}:{RELEASE}-operator")

@@ -13,6 +13,8 @@ pub const RECONCILING: &str = "Reconciling";
 pub const STALLED: &str = "Stalled";
 /// What the served model has seen is older than `freshness.maxAgeSeconds`.
 pub const STALE: &str = "Stale";
+/// The served version's requests do not look like its first ones any more.
+pub const DRIFTED: &str = "Drifted";
 /// A version passed the gate and waits for somebody's decision.
 pub const AWAITING_APPROVAL: &str = "AwaitingApproval";
 /// How the newest finished run ended.

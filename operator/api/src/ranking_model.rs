@@ -1,4 +1,5 @@
 mod data;
+mod drift;
 mod evaluation;
 mod rollout;
 mod serving;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::RankingModelStatus;
 
 pub use data::*;
+pub use drift::*;
 pub use evaluation::*;
 pub use rollout::*;
 pub use serving::*;
@@ -89,6 +91,10 @@ pub struct RankingModelSpec {
     #[serde(default)]
     pub freshness: Freshness,
 
+    /// When requests count as unlike those that the served version first answered.
+    #[serde(default)]
+    pub drift: Drift,
+
     /// Starts no new work while true; what serves keeps serving.
     #[serde(default)]
     pub suspend: bool,
@@ -100,6 +106,8 @@ pub enum Trigger {
     SpecChange,
     Schedule,
     Manual,
+    /// Requests are not what they were.
+    Drift,
 }
 
 impl Trigger {
@@ -108,6 +116,7 @@ impl Trigger {
             Self::SpecChange => "SpecChange",
             Self::Schedule => "Schedule",
             Self::Manual => "Manual",
+            Self::Drift => "Drift",
         }
     }
 }

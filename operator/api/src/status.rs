@@ -1,3 +1,4 @@
+mod drift;
 mod gate;
 mod refresh;
 mod run;
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Trigger;
 
+pub use drift::*;
 pub use gate::*;
 pub use refresh::*;
 pub use run::*;
@@ -20,8 +22,8 @@ pub struct RankingModelStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// Ready, Serving, Reconciling, Stalled, Stale, AwaitingApproval (where it plays a part),
-    /// LastRunSucceeded.
+    /// Ready, Serving, Reconciling, Stalled, Stale, Drifted, AwaitingApproval (where it plays a
+    /// part), LastRunSucceeded.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     #[schemars(length(max = 12))]
     pub conditions: Vec<Condition>,
@@ -52,6 +54,10 @@ pub struct RankingModelStatus {
     /// Verdict on the newest run that was judged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gate: Option<GateStatus>,
+
+    /// What is known of the served version's requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftStatus>,
 
     /// Ended runs, newest first. Never drops the served, the previous and the pinned version.
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]

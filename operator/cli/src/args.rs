@@ -264,6 +264,7 @@ pub enum Started {
     SpecChange,
     Schedule,
     Manual,
+    Drift,
 }
 
 #[derive(Debug, Args)]

@@ -70,6 +70,7 @@ pub fn backtest(args: &args::Backtest, log: Log) -> Result<String, GateError> {
         args::Started::SpecChange => Trigger::SpecChange,
         args::Started::Schedule => Trigger::Schedule,
         args::Started::Manual => Trigger::Manual,
+        args::Started::Drift => Trigger::Drift,
     };
     let lines = stored.reports.iter().map(|report| {
         let model = stored.model.as_ref();

@@ -11,8 +11,9 @@ mod draw;
 
 use draw::Draw;
 use jiff::{SignedDuration, Timestamp};
+use searchop_api::Drift;
 use searchop_contract::{BinCounts, Bins, Digest, FeatureBins, ReferenceBins};
-use searchop_lifecycle::drift::{Counts, DriftWatch, WINDOW_REQUESTS};
+use searchop_lifecycle::drift::{Counts, DriftWatch};
 
 const FEATURES: usize = 30;
 const GROUPS: usize = 6;
@@ -47,7 +48,7 @@ fn false_alarms(seed: u64) -> u32 {
     let mut watch = shop.referenced();
     let mut drifted = |_| {
         shop.window(&mut watch);
-        u32::from(watch.has_drifted())
+        u32::from(watch.has_drifted(&Drift::default()))
     };
     (0..WINDOWS_A_WORLD).map(&mut drifted).sum()
 }
@@ -62,7 +63,7 @@ fn finds(seed: u64) -> bool {
     shop.shift = SHIFT;
     (0..FOUND_WITHIN).any(|_| {
         shop.window(&mut watch);
-        watch.has_drifted()
+        watch.has_drifted(&Drift::default())
     })
 }
 
@@ -116,9 +117,10 @@ impl Shop {
 
     /// A day's requests.
     fn window(&mut self, watch: &mut DriftWatch) {
+        let requests = Drift::default().min_requests.unsigned_abs().into();
         let empty = |bins: &Bins| vec![0; bins.places()];
         let mut counts = Counts {
-            requests: WINDOW_REQUESTS,
+            requests,
             features: self
                 .bins
                 .features
@@ -127,7 +129,7 @@ impl Shop {
                 .collect(),
             scores: empty(&self.bins.scores),
         };
-        for _ in 0..WINDOW_REQUESTS {
+        for _ in 0..requests {
             let row = self.row();
             let columns = counts.features.iter_mut().zip(&self.bins.features);
             for ((counts, of), value) in columns.zip(&row) {
@@ -136,7 +138,7 @@ impl Shop {
             count(&mut counts.scores, &self.bins.scores, score(&row));
         }
         self.day += 1;
-        watch.add(&counts, self.time());
+        watch.add(&counts, &Drift::default(), self.time());
     }
 
     fn time(&self) -> Timestamp {

@@ -16,7 +16,7 @@ use searchop_contract::FailureReason;
 use crate::{
     Note, NoteType, Observed, ObservedJob,
     approval::{self, APPROVAL_REQUIRED},
-    canary, refresh,
+    canary, drift, refresh,
     run::{self, digests},
     standing,
     time::stored,
@@ -40,6 +40,7 @@ pub(crate) fn write(status: &mut RankingModelStatus, seen: &Observed) {
     status.url.clone_from(&seen.url);
     status.selector.clone_from(&seen.selector);
     status.replicas = Some(seen.serving.pods);
+    status.drift = drift::known(seen, status);
     let states = View { seen, status }.states();
     for state in states {
         set_condition(&mut status.conditions, state, seen.generation, seen.now);
@@ -70,6 +71,7 @@ pub(crate) fn turns(before: &RankingModelStatus, after: &RankingModelStatus) -> 
             message: stale.map(|stale| stale.message.clone()).unwrap_or_default(),
         });
     }
+    notes.extend(drift::turns(before, after));
     notes
 }
 
@@ -112,6 +114,7 @@ impl View<'_> {
             self.or_else(RECONCILING, reconciling),
             self.or_else(STALLED, stalled),
             self.stale(),
+            drift::condition(&self.seen.spec.drift, self.status),
         ];
         states.extend(self.awaiting_approval());
         states.extend(self.last_run());

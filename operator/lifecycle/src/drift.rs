@@ -6,27 +6,24 @@
 //! reference is *drift*: the shop, its shoppers or what feeds the features have changed since.
 
 use jiff::{SignedDuration, Timestamp};
+use searchop_api::Drift;
 use searchop_contract::{BinCounts, Digest, ReferenceBins, VersionHistograms};
 use serde::{Deserialize, Serialize};
 
 use divergence::divergence;
+pub use reader::DriftReader;
+pub(crate) use words::{condition, known, turns, verdict};
 
 mod divergence;
+mod reader;
+mod words;
 
-/// The reference ends with this many requests, if they span [`SPAN`].
-pub const REFERENCE_REQUESTS: u64 = 2_000;
-/// The same for a window; fewer say little.
-pub const WINDOW_REQUESTS: u64 = 500;
-/// A day has hours unlike each other, so no sample is of hours alone.
-pub const SPAN: SignedDuration = SignedDuration::from_hours(24);
 /// A feature has drifted with at least this population stability index beyond what chance adds: the
 /// customary bound of a shift worth a look. A normal feature passes .2 when its mean moves by half
 /// a standard deviation.
 pub const FEATURE_LIMIT: f64 = 0.1;
 /// A window has drifted when features of at least this part of the model's gain have.
 pub const SHARE_LIMIT: f64 = 0.2;
-/// The verdict needs this many drifted windows in a row: one may be a holiday.
-pub const WINDOWS: u32 = 2;
 /// Features that a finding names.
 pub const NAMED: usize = 3;
 
@@ -44,7 +41,8 @@ impl Counts {
     /// What a pod has counted since its process began; `None` where it is no count of `bins`.
     pub fn of_pod(told: &VersionHistograms, bins: &ReferenceBins) -> Option<Self> {
         let columns = &bins.features;
-        let fits = told.features.len() == columns.len()
+        let fits = told.reference == *bins
+            && told.features.len() == columns.len()
             && told.scores.len() == bins.scores.places()
             && told
                 .features
@@ -58,10 +56,15 @@ impl Counts {
         })
     }
 
-    /// What was added since `before`, which the same pod told; all of it after a restart.
+    /// What was added since `before`, which the same pod told; all of it after a restart, from which
+    /// on everything is counted anew.
     #[must_use]
     pub fn since(&self, before: &Self) -> Self {
-        if self.requests < before.requests {
+        let mut pairs = self.all().zip(before.all());
+        let grew = |(now, before): (&BinCounts, &BinCounts)| {
+            now.iter().zip(before).all(|(now, before)| now >= before)
+        };
+        if self.requests < before.requests || !pairs.all(grew) {
             return self.clone();
         }
         let mut added = self.clone();
@@ -136,8 +139,10 @@ struct Sample {
 }
 
 impl Sample {
-    fn is_whole(&self, requests: u64, now: Timestamp) -> bool {
-        self.counts.requests >= requests && now.duration_since(self.since) >= SPAN
+    fn is_whole(&self, requests: i32, rules: &Drift, now: Timestamp) -> bool {
+        let span = SignedDuration::from_secs(rules.window_seconds.into());
+        self.counts.requests >= requests.unsigned_abs().into()
+            && now.duration_since(self.since) >= span
     }
 }
 
@@ -217,7 +222,7 @@ impl DriftWatch {
 
     /// Takes in what all pods counted until `now`. Whether a sample became whole with it, and so
     /// there are facts to keep.
-    pub fn add(&mut self, more: &Counts, now: Timestamp) -> bool {
+    pub fn add(&mut self, more: &Counts, rules: &Drift, now: Timestamp) -> bool {
         let begin = || Sample {
             since: now,
             counts: Counts::none_of(&self.bins),
@@ -225,7 +230,10 @@ impl DriftWatch {
         match &mut self.window {
             None => {
                 self.reference.counts.add(more);
-                if !self.reference.is_whole(REFERENCE_REQUESTS, now) {
+                if !self
+                    .reference
+                    .is_whole(rules.reference_requests, rules, now)
+                {
                     return false;
                 }
                 self.window = Some(begin());
@@ -234,7 +242,7 @@ impl DriftWatch {
             }
             Some(window) => {
                 window.counts.add(more);
-                if !window.is_whole(WINDOW_REQUESTS, now) {
+                if !window.is_whole(rules.min_requests, rules, now) {
                     return false;
                 }
                 let whole = std::mem::replace(window, begin());
@@ -250,8 +258,14 @@ impl DriftWatch {
     }
 
     /// Whether enough windows in a row have drifted.
-    pub fn has_drifted(&self) -> bool {
-        self.drifted_windows >= WINDOWS
+    pub fn has_drifted(&self, rules: &Drift) -> bool {
+        self.drifted_windows >= rules.consecutive_windows.unsigned_abs()
+    }
+
+    /// Requests in the sample that is not whole yet.
+    fn open_requests(&self) -> u64 {
+        let open = self.window.as_ref().unwrap_or(&self.reference);
+        open.counts.requests
     }
 
     fn compare(&self, earlier: &Counts, later: &Sample, now: Timestamp) -> Finding {

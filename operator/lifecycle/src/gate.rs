@@ -46,6 +46,10 @@ pub struct Trial<'a> {
 /// may never serve its first version could never get a second. Even then it must have been measured.
 pub fn judge(evaluation: &Evaluation, trial: Trial) -> GateStatus {
     let gates = &evaluation.gates;
+    let trial = Trial {
+        trigger: judged_as(gates, trial.trigger),
+        ..trial
+    };
     // What is no confidence proves nothing.
     let confidence = number(&evaluation.confidence).unwrap_or(f64::NAN);
     let mut rulings: Vec<Ruling> = gates
@@ -139,6 +143,15 @@ pub fn summary(gate: &GateStatus) -> String {
         (true, _) => {
             "no rule decides about this run, and its headline metric is missing".to_owned()
         }
+    }
+}
+
+/// Rules that were written before drift could ask for a run guard it all the same.
+fn judged_as(gates: &[GateRule], trigger: Trigger) -> Trigger {
+    let named = || gates.iter().any(|rule| rule.applies_to.contains(&trigger));
+    match trigger {
+        Trigger::Drift if !named() => Trigger::Schedule,
+        other => other,
     }
 }
 

@@ -1,5 +1,7 @@
 use jiff::Timestamp;
-use searchop_api::{Candidate, Outcome, RankingModelSpec, RankingModelStatus, Run, TablesRefresh};
+use searchop_api::{
+    Candidate, DriftStatus, Outcome, RankingModelSpec, RankingModelStatus, Run, TablesRefresh,
+};
 use searchop_contract::{
     Digest, FailureReason, LoadedVersion, Traffic, TrafficReport, TrainingReport,
 };
@@ -28,6 +30,9 @@ pub struct Observed {
     pub job: Option<ObservedJob>,
     /// The pods that answer.
     pub serving: ObservedServing,
+    /// What the rankers' counts say of the served version's requests; what was known before stays
+    /// where absent.
+    pub drift: Option<DriftStatus>,
     /// Earliest next tick of the schedules that point here.
     pub next_retrain: Option<Timestamp>,
     /// Where requests go.

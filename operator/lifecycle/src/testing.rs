@@ -172,6 +172,7 @@ pub fn fresh(spec: RankingModelSpec) -> Observed {
         refresh_request: None,
         job: None,
         serving: ObservedServing::default(),
+        drift: None,
         next_retrain: None,
         url: Some("http://products.shop.svc/rank".into()),
         selector: Some("searchop.io/model-uid=1,searchop.io/track=stable".into()),

@@ -11,6 +11,11 @@ pub(super) fn traffic_name(model: &str) -> String {
     format!("{model}-traffic")
 }
 
+/// Name of the ConfigMap with what is known of a model's requests.
+pub fn drift_name(model: &str) -> String {
+    format!("{model}-drift")
+}
+
 /// Where requests go, inside the cluster.
 pub fn ranker_url(model: &str, namespace: &str, serving: &Serving) -> String {
     let scheme = serving.tls_secret_ref.as_ref().map_or("http", |_| "https");

@@ -1,6 +1,7 @@
 //! The RankingModel controller: observe → plan → execute → report.
 
 mod controller;
+mod drift;
 mod execute;
 mod job_state;
 mod observe;
@@ -9,4 +10,5 @@ mod scrape;
 mod serving_state;
 
 pub use controller::run;
+pub use drift::DriftReaders;
 pub use reconcile::reconcile;

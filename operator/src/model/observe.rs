@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::Deployment, batch::v1::Job, core::v1::Pod};
 use kube::ResourceExt;
-use searchop_api::{RankingModel, RetrainSchedule, ScheduleAction};
+use searchop_api::{DriftStatus, RankingModel, RetrainSchedule, ScheduleAction};
 use searchop_contract::{TrafficReport, labels};
 use searchop_lifecycle::{JobKey, Observed, ObservedJob, is_under_way};
 
@@ -26,6 +26,8 @@ pub struct World {
     pub ranker_pods: Vec<Pod>,
     /// What the ready ones of them report, while a canary is under way.
     pub traffic: Vec<Option<TrafficReport>>,
+    /// What is known of the requests that they answer.
+    pub drift: Option<DriftStatus>,
     pub next_retrain: Option<Timestamp>,
 }
 
@@ -180,6 +182,7 @@ impl Viewpoint<'_> {
             refresh_request: annotation(labels::REFRESH_REQUESTED),
             job,
             serving,
+            drift: world.drift.clone(),
             next_retrain: world.next_retrain,
             url: Some(ranker_url(
                 &owner.name,

@@ -8,9 +8,10 @@ use searchop_api::{RankingModel, RankingModelStatus};
 use searchop_lifecycle::{Note, NoteType, Observed, ObservedJob, Plan, plan};
 
 use super::{
+    drift,
     execute::Scene,
     observe::{Viewpoint, World, is_canary, observe},
-    serving_state::is_rolling_out,
+    serving_state::{self, is_rolling_out},
 };
 use crate::{
     build::Owner,
@@ -57,7 +58,10 @@ async fn advance(
     mut model: RankingModel,
 ) -> Result<Action, Error> {
     for _ in 0..PASSES {
-        let world = observe(&context.calls, owner, &model).await?;
+        let world = World {
+            drift: context.drift.known(owner),
+            ..observe(&context.calls, owner, &model).await?
+        };
         let viewpoint = Viewpoint {
             owner,
             images: &context.images,
@@ -115,7 +119,16 @@ async fn act(
         Some(ObservedJob::Active { .. } | ObservedJob::Blocked { .. })
     );
     let rolling_out = is_canary(model) || world.deployment.as_ref().is_some_and(is_rolling_out);
-    let pause = pause(planned.wake_at, seen.now);
+    let answers = world
+        .deployment
+        .as_ref()
+        .is_some_and(serving_state::answers);
+    let next_look = match answers {
+        true => drift::look(context, owner, model).await,
+        false => None,
+    };
+    let moments = [planned.wake_at, next_look];
+    let pause = pause(moments.into_iter().flatten().min(), seen.now);
     Ok(Action::requeue(if training || rolling_out {
         pause.min(WHILE_UNDER_WAY)
     } else {

@@ -1,5 +1,5 @@
-//! What ranker pods report of their traffic. What they say is untrusted: bounded in time and size,
-//! and read as plain data.
+//! What ranker pods report of their traffic and of the values in it. What they say is untrusted:
+//! bounded in time and size, and read as plain data.
 
 use std::time::Duration;
 
@@ -11,43 +11,62 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use k8s_openapi::api::core::v1::Pod;
-use searchop_contract::{TrafficReport, names::METRICS_PORT};
+use searchop_contract::{HistogramReport, TrafficReport, names::METRICS_PORT};
+use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 /// A pod that takes longer says nothing.
 const DEADLINE: Duration = Duration::from_secs(2);
-/// Some fifty times what a ranker says of two versions.
-const MAX_BYTES: usize = 128 * 1024;
+/// Some fifty times what a ranker says of the traffic of two versions.
+const TRAFFIC_BYTES: usize = 128 * 1024;
+/// Some twenty times what it says of the values of two versions.
+const HISTOGRAM_BYTES: usize = 1024 * 1024;
 
 type Asker = Client<HttpConnector, Empty<&'static [u8]>>;
 
 /// One entry a pod; `None` where it gave no answer that can be read.
 pub async fn traffic(pods: &[&Pod]) -> Vec<Option<TrafficReport>> {
+    ask_all(pods, ("/traffic", TRAFFIC_BYTES)).await
+}
+
+/// The same about the values of features and scores.
+pub async fn histograms(pods: &[&Pod]) -> Vec<Option<HistogramReport>> {
+    ask_all(pods, ("/histograms", HISTOGRAM_BYTES)).await
+}
+
+/// A path, and how many bytes of an answer are read.
+type Question = (&'static str, usize);
+
+async fn ask_all<T: DeserializeOwned>(pods: &[&Pod], question: Question) -> Vec<Option<T>> {
     let asker: Asker = Client::builder(TokioExecutor::new()).build_http();
     let asker = &asker;
     let reports = pods.iter().map(|pod| async move {
         let ip = pod.status.as_ref()?.pod_ip.as_deref()?;
-        let answer = timeout(DEADLINE, report(asker, ip, METRICS_PORT)).await;
+        let answer = timeout(DEADLINE, ask(asker, (ip, METRICS_PORT), question)).await;
         answer.ok().flatten()
     });
     join_all(reports).await
 }
 
-async fn report(asker: &Asker, ip: &str, port: u16) -> Option<TrafficReport> {
+async fn ask<T: DeserializeOwned>(
+    asker: &Asker,
+    (ip, port): (&str, u16),
+    (path, most): Question,
+) -> Option<T> {
     // An address of IPv6 has colons of its own.
     let host = if ip.contains(':') {
         format!("[{ip}]")
     } else {
         ip.to_owned()
     };
-    let request = Request::get(format!("http://{host}:{port}/traffic"))
+    let request = Request::get(format!("http://{host}:{port}{path}"))
         .body(Empty::new())
         .ok()?;
     let answer = asker.request(request).await.ok()?;
     if answer.status() != StatusCode::OK {
         return None;
     }
-    let body = Limited::new(answer.into_body(), MAX_BYTES)
+    let body = Limited::new(answer.into_body(), most)
         .collect()
         .await
         .ok()?;
@@ -63,12 +82,12 @@ mod tests {
 
     use super::*;
 
-    async fn ask(router: Router) -> Option<TrafficReport> {
+    async fn ask_one<T: DeserializeOwned>(router: Router, question: Question) -> Option<T> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         tokio::spawn(axum::serve(listener, router).into_future());
         let asker: Asker = Client::builder(TokioExecutor::new()).build_http();
-        report(&asker, "127.0.0.1", port).await
+        ask(&asker, ("127.0.0.1", port), question).await
     }
 
     fn pod(ip: Option<&str>) -> Pod {
@@ -77,6 +96,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_report_is_read_and_anything_else_is_none() {
+        let ask = |router| ask_one(router, ("/traffic", TRAFFIC_BYTES));
         let report = TrafficReport {
             revision: Some("v6-1".into()),
             refused: None,
@@ -108,7 +128,7 @@ mod tests {
             ask(say(StatusCode::OK, "{\"versions\": 7}".into())).await,
             None
         );
-        let long = text + &" ".repeat(MAX_BYTES);
+        let long = text + &" ".repeat(TRAFFIC_BYTES);
         assert_eq!(ask(say(StatusCode::OK, long)).await, None);
         assert_eq!(ask(Router::new()).await, None);
     }

@@ -49,12 +49,7 @@ pub fn images(
     let mut images = configured.clone();
     if let Some(deployment) = deployment
         && target(deployment).as_ref() == Some(served)
-        && deployment
-            .status
-            .as_ref()
-            .and_then(|status| status.ready_replicas)
-            .unwrap_or(0)
-            > 0
+        && answers(deployment)
         && let Some(image) = deployment.annotations().get(RANKER_IMAGE_ANNOTATION)
     {
         images.ranker.clone_from(image);
@@ -91,6 +86,12 @@ pub fn observed(
         target: target.map(|target| (target.digest, target.tables_digest)),
         traffic: Vec::new(),
     }
+}
+
+/// Some pod is ready, of whatever template.
+pub fn answers(deployment: &Deployment) -> bool {
+    let status = deployment.status.as_ref();
+    status.and_then(|status| status.ready_replicas).unwrap_or(0) > 0
 }
 
 /// Somebody wrote the number of pods; what the server filled in belongs to no manager.
@@ -278,6 +279,11 @@ pub fn is_ready(pod: &Pod) -> bool {
 fn ranker_status(pod: &Pod) -> Option<&ContainerStatus> {
     let all = pod.status.as_ref()?.container_statuses.as_ref()?;
     all.iter().find(|status| status.name == RANKER_CONTAINER)
+}
+
+/// How often the ranker was started over.
+pub fn restarts(pod: &Pod) -> i32 {
+    ranker_status(pod).map_or(0, |status| status.restart_count)
 }
 
 fn last_end(status: &ContainerStatus) -> Option<&ContainerStateTerminated> {

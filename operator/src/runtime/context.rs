@@ -5,7 +5,7 @@ use kube::{Client, core::DeserializeGuard, runtime::reflector::Store};
 use searchop_api::RankingModel;
 
 use super::{Applied, Calls, events::Events, metrics::Metrics};
-use crate::build::Images;
+use crate::{build::Images, model::DriftReaders};
 
 /// What reconciles share.
 pub struct Context {
@@ -14,6 +14,7 @@ pub struct Context {
     pub applied: Applied,
     pub metrics: Metrics,
     pub images: Images,
+    pub drift: DriftReaders,
     /// The clock; nothing below the shell reads another.
     pub now: fn() -> Timestamp,
     models: RwLock<Option<Store<DeserializeGuard<RankingModel>>>>,
@@ -29,6 +30,7 @@ impl Context {
             applied: Applied::default(),
             metrics,
             images,
+            drift: DriftReaders::default(),
             now: Timestamp::now,
             models: RwLock::default(),
         }

@@ -1,13 +1,13 @@
-//! What the operator counts. Names of objects appear only on the two gauges about models, which
+//! What the operator counts. Names of objects appear only on the gauges about models, which
 //! are read from the cache at scrape time, so that a deleted model leaves no series behind.
 
 use std::time::Instant;
 
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder, core::Collector,
+    Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder, core::Collector,
 };
-use searchop_api::{Outcome, RankingModel};
+use searchop_api::{DriftFinding, Outcome, RankingModel, figures::number};
 
 /// Counters and gauges; cheap to clone.
 #[derive(Clone)]
@@ -157,6 +157,18 @@ fn model_gauges<'a>(
         &["namespace", "name", "type"],
     )
     .expect("the metric is well formed");
+    let shares = |name: &str, help: &str| {
+        GaugeVec::new(Opts::new(name, help), &["namespace", "name"])
+            .expect("the metric is well formed")
+    };
+    let drift = shares(
+        "searchop_rankingmodel_drift_share",
+        "Part of the gain of the served version that features have which drifted in the newest window.",
+    );
+    let skew = shares(
+        "searchop_rankingmodel_skew_share",
+        "The same of features that were unlike training from the first requests on.",
+    );
     for model in models {
         let namespace = model.metadata.namespace.as_deref().unwrap_or_default();
         let name = model.metadata.name.as_deref().unwrap_or_default();
@@ -171,9 +183,24 @@ fn model_gauges<'a>(
                 .with_label_values(&[namespace, name, &found.type_])
                 .set((found.status == "True").into());
         }
+        let known = model
+            .status
+            .as_ref()
+            .and_then(|status| status.drift.as_ref());
+        let share = |finding: &Option<DriftFinding>| number(&finding.as_ref()?.drifted_share);
+        for (gauge, share) in [
+            (&drift, known.and_then(|known| share(&known.drift))),
+            (&skew, known.and_then(|known| share(&known.skew))),
+        ] {
+            if let Some(share) = share {
+                gauge.with_label_values(&[namespace, name]).set(share);
+            }
+        }
     }
     let mut families = info.collect();
     families.extend(condition.collect());
+    families.extend(drift.collect());
+    families.extend(skew.collect());
     // The encoder refuses a family without series.
     families.retain(|family| !family.get_metric().is_empty());
     families

@@ -118,9 +118,10 @@ pub struct GateRule {
     #[schemars(with = "ListSlice")]
     pub slice: Option<ListSlice>,
 
-    /// Runs that the rule judges, by what started them; all where empty.
+    /// Runs that the rule judges, by what started them; all where empty. Where no rule of the list
+    /// names Drift, those that name Schedule judge such a run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 3))]
+    #[schemars(length(max = 4))]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub applies_to: Vec<Trigger>,
 
@@ -134,9 +135,9 @@ impl GateRule {
         10
     }
 
-    /// A change of the spec must win by 5 %, a scheduled retrain must not lose 1 % against what
-    /// serves nor 2 % against the best of the last versions, and every version must beat plain text
-    /// search.
+    /// A change of the spec must win by 5 %, a retrain that a schedule or drift asks for must not lose
+    /// 1 % against what serves nor 2 % against the best of the last versions, and every version must
+    /// beat plain text search.
     pub fn defaults() -> Vec<Self> {
         let rule = |name: &str, against, goal, margin: &str, applies_to: &[Trigger]| Self {
             name: name.to_owned(),
@@ -165,14 +166,14 @@ impl GateRule {
                 Reference::Served,
                 Goal::NotWorse,
                 "0.01",
-                &[Trigger::Schedule],
+                &[Trigger::Schedule, Trigger::Drift],
             ),
             rule(
                 "ratchet",
                 Reference::BestPromoted,
                 Goal::NotWorse,
                 "0.02",
-                &[Trigger::Schedule],
+                &[Trigger::Schedule, Trigger::Drift],
             ),
         ]
     }

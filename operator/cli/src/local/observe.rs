@@ -1,7 +1,7 @@
 //! What is: the stored facts and the processes, in the words of the plan.
 
 use jiff::Timestamp;
-use searchop_api::{RankingModel, RetrainSchedule, ScheduleAction, Strategy};
+use searchop_api::{DriftStatus, RankingModel, RetrainSchedule, ScheduleAction, Strategy};
 use searchop_contract::labels;
 use searchop_lifecycle::{Observed, ObservedJob, ObservedServing};
 
@@ -11,6 +11,7 @@ pub struct Sight<'a> {
     pub schedules: &'a [RetrainSchedule],
     pub job: Option<ObservedJob>,
     pub serving: ObservedServing,
+    pub drift: Option<DriftStatus>,
     pub url: String,
 }
 
@@ -30,6 +31,7 @@ pub fn observe(sight: Sight<'_>, now: Timestamp) -> Observed {
         refresh_request: annotation(labels::REFRESH_REQUESTED),
         job: sight.job,
         serving: sight.serving,
+        drift: sight.drift,
         next_retrain: next_retrain(sight.model, sight.schedules),
         url: Some(sight.url),
         selector: None,

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use searchop_contract::{Digest, names};
+use searchop_contract::{Digest, HistogramReport, names};
 use searchop_lifecycle::ObservedServing;
 
 use super::{
@@ -70,6 +70,8 @@ struct Slot {
 
 #[derive(Debug)]
 struct Running {
+    /// No other process of this `up` has it.
+    number: u32,
     process: Process,
     metrics: SocketAddr,
     ready: bool,
@@ -256,6 +258,7 @@ impl Rankers {
         let listener = self.door.duplicate().map_err(failed)?;
         let process = Process::spawn(command, lock, Some(listener))?;
         Ok(Running {
+            number: self.started,
             process,
             metrics,
             ready: false,
@@ -303,6 +306,16 @@ impl Rankers {
             .map(|slot| slot.target.version)
     }
 
+    /// What the one that answers has counted, beside a name of its own.
+    pub fn histograms(&self) -> Vec<(String, Option<HistogramReport>)> {
+        let running = self.stable.as_ref().and_then(|slot| slot.process.as_ref());
+        let ready = running.filter(|running| running.ready);
+        ready
+            .map(|running| (running.number.to_string(), histograms(running.metrics)))
+            .into_iter()
+            .collect()
+    }
+
     /// Asks all of them to drain and end.
     pub fn stop(&mut self) {
         for slot in [self.stable.take(), self.next.take()].into_iter().flatten() {
@@ -317,19 +330,38 @@ impl Rankers {
     }
 }
 
+/// How long a ranker may take to answer on its metrics port.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Asks the metrics port; the answer ends with the connection.
+fn ask(address: SocketAddr, path: &str) -> io::Result<TcpStream> {
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    // What answers a client of HTTP/1.0 sends no chunks.
+    write!(stream, "GET {path} HTTP/1.0\r\nhost: localhost\r\n\r\n")?;
+    Ok(stream)
+}
+
+/// Asks `/histograms`, as the operator does.
+fn histograms(address: SocketAddr) -> Option<HistogramReport> {
+    const MOST: u64 = 1024 * 1024;
+    let mut answer = Vec::new();
+    ask(address, "/histograms")
+        .and_then(|stream| stream.take(MOST).read_to_end(&mut answer))
+        .ok()?;
+    let head = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n")?;
+    serde_json::from_slice(&answer[head + 4..]).ok()
+}
+
 /// Asks `/readyz`, as a kubelet does.
 fn is_ready(address: SocketAddr) -> bool {
-    const PATIENCE: Duration = Duration::from_millis(500);
-    let ask = || -> io::Result<bool> {
-        let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream
-            .write_all(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+    let look = || -> io::Result<bool> {
+        let mut stream = ask(address, "/readyz")?;
         let mut start = [0; 12];
         stream.read_exact(&mut start)?;
-        Ok(&start == b"HTTP/1.1 200")
+        Ok(start.starts_with(b"HTTP/1.") && start.ends_with(b" 200"))
     };
-    ask().unwrap_or(false)
+    look().unwrap_or(false)
 }
 
 #[cfg(test)]

@@ -6,8 +6,9 @@ use comfy_table::{CellAlignment, Table, presets};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use searchop_api::{
-    GateRule, GateStatus, Goal, HistoryEntry, RankingModel, RankingModelStatus, RuleStatus,
-    ServedVersion, Serving, TablesRefresh, Verdict, conditions,
+    DriftFinding, DriftStatus, GateRule, GateStatus, Goal, HistoryEntry, RankingModel,
+    RankingModelStatus, RuleStatus, ServedVersion, Serving, TablesRefresh, Verdict, conditions,
+    figures::number,
 };
 
 use crate::{manifest::Ignored, terminal::Paint};
@@ -209,6 +210,12 @@ pub fn status(model: &RankingModel, now: Timestamp) -> String {
     if !status.conditions.is_empty() {
         sections.push(condition_table(&status.conditions, now));
     }
+    sections.extend(
+        status
+            .drift
+            .as_ref()
+            .and_then(|drift| drift_table(drift, now)),
+    );
     if let Some(refresh) = &status.refresh {
         sections.push(refresh_table(refresh, now));
     }
@@ -274,6 +281,37 @@ fn condition_table(conditions: &[Condition], now: Timestamp) -> String {
         ]);
     }
     text(&mut table)
+}
+
+/// What the served version's requests differ in; `None` before the first of them are known.
+pub fn drift_table(drift: &DriftStatus, now: Timestamp) -> Option<String> {
+    let mut table = table(&["DIFFERS", "FROM", "REQUESTS", "AGE", "GAIN", "FEATURES"]);
+    let mut add = |what: &str, from: &str, found: &DriftFinding| {
+        let share = number(&found.drifted_share).unwrap_or(f64::NAN) * 100.0;
+        let features = found.features.iter().map(|of| {
+            let psi = number(&of.psi).unwrap_or(f64::NAN);
+            format!("{} (PSI {psi:.2})", of.name)
+        });
+        table.add_row([
+            what.to_owned(),
+            from.to_owned(),
+            found.requests.to_string(),
+            age(found.end_time.0, now),
+            format!("{share:.0} %"),
+            features.collect::<Vec<_>>().join(", "),
+        ]);
+    };
+    let version = format!("v{}", drift.version);
+    let first = format!("first requests of {version}");
+    add(&first, "training (skew)", drift.skew.as_ref()?);
+    if let Some(found) = &drift.drift {
+        add(
+            &format!("newest requests of {version}"),
+            "its first (drift)",
+            found,
+        );
+    }
+    Some(text(&mut table))
 }
 
 /// The newest refresh of the tables.

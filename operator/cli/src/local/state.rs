@@ -3,6 +3,7 @@
 //! ```text
 //! lock                 held while `up` runs; its process id
 //! model.json           the RankingModel with its status
+//! drift.json           what is known of the requests that the served version answers
 //! schedules/NAME.json  each RetrainSchedule with its status
 //! retrain-requested    a request that `up` has not read yet; refresh-requested likewise
 //! artifacts/           published versions: models/HEX, tables/HEX
@@ -20,6 +21,7 @@ use std::{
 };
 
 use searchop_api::{RankingModel, RetrainSchedule, ScheduleAction};
+use searchop_lifecycle::drift::DriftWatch;
 use serde::{Serialize, de::DeserializeOwned};
 
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +110,10 @@ impl StateDir {
         self.root.join("model.json")
     }
 
+    fn drift_file(&self) -> PathBuf {
+        self.root.join("drift.json")
+    }
+
     fn schedules_dir(&self) -> PathBuf {
         self.root.join("schedules")
     }
@@ -155,6 +161,14 @@ impl StateDir {
 
     pub fn write_model(&self, model: &RankingModel) -> Result<(), StateError> {
         write_json(&self.model_file(), model)
+    }
+
+    pub fn drift(&self) -> Result<Option<DriftWatch>, StateError> {
+        read_json(&self.drift_file())
+    }
+
+    pub fn write_drift(&self, watch: &DriftWatch) -> Result<(), StateError> {
+        write_json(&self.drift_file(), watch)
     }
 
     pub fn schedule(&self, name: &str) -> Result<Option<RetrainSchedule>, StateError> {

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use searchop_api::{RankingModel, RankingModelStatus, RetrainSchedule, ScheduleAction};
-use searchop_lifecycle::{Action, JobKey, JobRequest, ObservedJob, plan, plan_schedule};
+use searchop_lifecycle::{
+    Action, JobKey, JobRequest, ObservedJob, drift::DriftReader, plan, plan_schedule,
+};
 use tokio::{select, time::sleep};
 
 use super::{
@@ -68,6 +70,7 @@ struct Local {
     schedules: Vec<RetrainSchedule>,
     trainer: Trainer,
     rankers: Rankers,
+    drift: DriftReader,
     /// Version whose address was printed.
     announced: Option<i32>,
     /// Last, so that it is held until the children are gone.
@@ -100,12 +103,15 @@ impl Local {
         if change == Change::Created {
             state.clear_runs()?;
         }
+        // What cannot be read, as after a change of its form, is begun anew.
+        let drift = DriftReader::resume(state.drift().ok().flatten(), Timestamp::now());
         let attended = log.attended();
         let mut local = Self {
             log,
             watch,
             trainer: Trainer::new(trainer, state.clone(), attended),
             rankers: Rankers::new(ranker, model.name_any(), state.clone(), door),
+            drift,
             state,
             model,
             schedules: Vec::new(),
@@ -129,6 +135,7 @@ impl Local {
             self.log.warn("RankerEnded", &news);
         }
         let now = Timestamp::now();
+        self.look_at_requests(now)?;
         self.run_schedules(now)?;
         self.reconcile(now)?;
         self.announce_address();
@@ -224,6 +231,29 @@ impl Local {
         self.store(model)
     }
 
+    /// What the ranker has counted of them, now and then.
+    fn look_at_requests(&mut self, now: Timestamp) -> Result<(), LocalError> {
+        let served = self.status().and_then(|status| status.served.as_ref());
+        let served = served.and_then(|served| {
+            Some((
+                u32::try_from(served.version).ok()?,
+                served.digest.parse().ok()?,
+            ))
+        });
+        if let Some((version, digest)) = served.filter(|_| self.drift.is_due(now))
+            && self.rankers.answering().is_some()
+        {
+            let rules = &self.model.spec.drift;
+            let told = self.rankers.histograms();
+            self.drift.take((version, &digest), &told, rules, now);
+        }
+        if let Some(watch) = self.drift.to_keep(&self.model.spec.drift, now) {
+            self.state.write_drift(watch)?;
+            self.drift.is_kept(now);
+        }
+        Ok(())
+    }
+
     /// The request is written before the status that says so: asking twice is asking once.
     fn run_schedules(&mut self, now: Timestamp) -> Result<(), LocalError> {
         for index in 0..self.schedules.len() {
@@ -252,6 +282,7 @@ impl Local {
                     schedules: &self.schedules,
                     job: self.observe_job()?,
                     serving: self.rankers.observe(),
+                    drift: self.drift.status(),
                     url: render::url(self.rankers.address(), &self.model.spec.serving),
                 },
                 now,

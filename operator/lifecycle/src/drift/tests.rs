@@ -19,6 +19,10 @@ fn bins() -> ReferenceBins {
     }
 }
 
+fn rules() -> Drift {
+    Drift::default()
+}
+
 fn watch() -> DriftWatch {
     DriftWatch::begin((3, Digest::of(b"model")), bins(), at(0))
 }
@@ -45,7 +49,7 @@ fn counts(requests: u64, missing: [f64; 2]) -> Counts {
 /// A watch whose reference is whole after a day.
 fn watched() -> DriftWatch {
     let mut watch = watch();
-    assert!(watch.add(&counts(2000, [0.0; 2]), at(24)));
+    assert!(watch.add(&counts(2000, [0.0; 2]), &rules(), at(24)));
     watch
 }
 
@@ -58,27 +62,27 @@ fn the_reference_is_the_first_requests_of_a_day_at_least() {
     ] {
         let mut watch = watch();
         assert_eq!(
-            watch.add(&counts(requests, [0.0; 2]), at(hours)),
+            watch.add(&counts(requests, [0.0; 2]), &rules(), at(hours)),
             whole,
             "{what}"
         );
         assert_eq!(watch.skew.is_some(), whole, "{what}");
-        assert!(watch.drift.is_none() && !watch.has_drifted());
+        assert!(watch.drift.is_none() && !watch.has_drifted(&rules()));
     }
 }
 
 #[test]
 fn skew_is_training_beside_the_first_requests_and_no_drift() {
     let mut watch = watch();
-    watch.add(&counts(2000, [0.5, 0.0]), at(24));
+    watch.add(&counts(2000, [0.5, 0.0]), &rules(), at(24));
     let skew = watch.skew.clone().unwrap();
     assert!(skew.drifted() && skew.worst()[0].name == "price");
     for day in 2..9 {
-        assert!(watch.add(&counts(500, [0.5, 0.0]), at(24 * day)));
+        assert!(watch.add(&counts(500, [0.5, 0.0]), &rules(), at(24 * day)));
     }
     let drift = watch.drift.clone().unwrap();
     assert!(
-        !watch.has_drifted() && drift.worst().is_empty(),
+        !watch.has_drifted(&rules()) && drift.worst().is_empty(),
         "{drift:?}"
     );
 }
@@ -111,8 +115,11 @@ fn the_verdict_needs_windows_in_a_row_and_features_that_matter() {
     for (what, windows) in cases {
         let mut watch = watched();
         for (day, (missing, verdict)) in (2..).zip(windows) {
-            assert!(watch.add(&counts(500, *missing), at(24 * day)), "{what}");
-            assert_eq!(watch.has_drifted(), *verdict, "{what}, day {day}");
+            assert!(
+                watch.add(&counts(500, *missing), &rules(), at(24 * day)),
+                "{what}"
+            );
+            assert_eq!(watch.has_drifted(&rules()), *verdict, "{what}, day {day}");
         }
     }
 }
@@ -120,17 +127,17 @@ fn the_verdict_needs_windows_in_a_row_and_features_that_matter() {
 #[test]
 fn a_window_waits_for_requests_and_for_a_day() {
     let mut watch = watched();
-    assert!(!watch.add(&counts(400, [0.9, 0.0]), at(60)));
+    assert!(!watch.add(&counts(400, [0.9, 0.0]), &rules(), at(60)));
     assert!(watch.drift.is_none());
-    assert!(watch.add(&counts(100, [0.9, 0.0]), at(61)));
+    assert!(watch.add(&counts(100, [0.9, 0.0]), &rules(), at(61)));
     let drift = watch.drift.clone().unwrap();
     assert_eq!(
         (drift.requests, drift.since, drift.through),
         (500, at(24), at(61))
     );
-    assert!(!watch.add(&counts(100_000, [0.9, 0.0]), at(84)));
-    assert!(watch.add(&counts(1, [0.9, 0.0]), at(85)));
-    assert!(watch.has_drifted());
+    assert!(!watch.add(&counts(100_000, [0.9, 0.0]), &rules(), at(84)));
+    assert!(watch.add(&counts(1, [0.9, 0.0]), &rules(), at(85)));
+    assert!(watch.has_drifted(&rules()));
 }
 
 #[test]
@@ -203,7 +210,7 @@ fn divergences_are_those_of_the_books() {
 #[test]
 fn facts_come_back_as_they_were_kept() {
     let mut watch = watched();
-    watch.add(&counts(700, [0.5, 0.1]), at(50));
+    watch.add(&counts(700, [0.5, 0.1]), &rules(), at(50));
     let kept = serde_json::to_string(&watch).unwrap();
     assert_eq!(serde_json::from_str::<DriftWatch>(&kept).unwrap(), watch);
 }

@@ -210,6 +210,38 @@ fn the_worst_rule_that_decides_is_the_verdict() {
 }
 
 #[test]
+fn a_run_for_drift_is_judged_as_a_scheduled_one_unless_a_rule_names_drift() {
+    let of = |triggers: &[Trigger], least| GateRule {
+        applies_to: triggers.to_vec(),
+        ..at_least(least)
+    };
+    let figures = [figure(None, (0.741, 0.0, 0.731, 0.751))];
+    let (schedule, drift) = (Trigger::Schedule, Trigger::Drift);
+    for (rules, expected) in [
+        (vec![of(&[schedule], "0.9")], Verdict::Failed),
+        (
+            vec![of(&[schedule], "0.9"), of(&[drift], "0.6")],
+            Verdict::Passed,
+        ),
+        (vec![of(&[Trigger::Manual], "0.9")], Verdict::Passed),
+        (vec![of(&[schedule, drift], "0.9")], Verdict::Failed),
+    ] {
+        let trial = Trial {
+            version: 2,
+            trigger: drift,
+            has_served: true,
+            figures: &figures,
+            best_promoted: None,
+        };
+        assert_eq!(
+            judge(&evaluation(rules.clone()), trial).verdict,
+            expected,
+            "{rules:?}"
+        );
+    }
+}
+
+#[test]
 fn the_first_version_skips_rules_against_the_served_one_and_says_so() {
     let evaluation = Evaluation::default();
     let figures = [figure(Some(Reference::Bm25), (0.741, 0.5, 0.4, 0.5))];

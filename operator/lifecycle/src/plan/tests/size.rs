@@ -1,8 +1,8 @@
 //! The largest status fits into 16 KiB.
 
 use searchop_api::{
-    Candidate, Figure, GateRule, GateStatus, Goal, HistoryEntry, Outcome, RefreshOutcome, Run,
-    ServedVersion, TablesRefresh, Trigger, Verdict,
+    Candidate, DriftFinding, DriftStatus, DriftedFeature, Figure, GateRule, GateStatus, Goal,
+    HistoryEntry, Outcome, RefreshOutcome, Run, ServedVersion, TablesRefresh, Trigger, Verdict,
     conditions::{AWAITING_APPROVAL, ConditionState, ConditionStatus, set_condition},
     figures::decimal,
 };
@@ -141,6 +141,30 @@ fn the_largest_status_fits() {
             message: Some("ä".repeat(160)),
             completion_time: Some(time("2026-11-24T00:00:00Z")),
         });
+        let finding = || DriftFinding {
+            start_time: time("2026-11-24T00:00:00Z"),
+            end_time: time("2026-11-24T00:00:00Z"),
+            requests: i64::from(u32::MAX),
+            drifted_share: "0.987654".into(),
+            score_psi: "12.345678".into(),
+            features: vec![
+                DriftedFeature {
+                    name: "x".repeat(64),
+                    psi: "12.345678".into(),
+                    jensen_shannon: "0.987654".into(),
+                    importance: "0.323456".into(),
+                };
+                3
+            ],
+        };
+        seen.drift = Some(DriftStatus {
+            version: version - 1,
+            digest: candidate.digest.clone(),
+            start_time: time("2026-11-24T00:00:00Z"),
+            skew: Some(finding()),
+            drift: Some(finding()),
+            drifted_windows: 1000,
+        });
         status.run = Some(Run {
             version,
             train_hash: crate::train_hash(&with_leaves(15)),
@@ -181,6 +205,7 @@ fn the_largest_status_fits() {
         let mut status = seen.status.clone();
         conditions::write(&mut status, &seen);
         assert!(is_true(&status.conditions, "Stalled"));
+        assert!(is_true(&status.conditions, "Drifted"));
         let bytes = serde_json::to_vec(&status).unwrap().len();
         println!("{outcome:?} overlap {overlap}: {bytes} bytes");
         assert!(bytes <= LIMIT, "{outcome:?}: {bytes} bytes");

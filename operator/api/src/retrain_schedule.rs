@@ -5,6 +5,8 @@ use searchop_contract::labels;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::Trigger;
+
 /// When a model is trained again, or its tables are refreshed.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
@@ -33,6 +35,8 @@ use serde_json::{Value, json};
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
     {"rule": "self.action != 'RefreshTables' || self.concurrencyPolicy == 'Forbid'", "message": "with action RefreshTables concurrencyPolicy must be Forbid: a refresh stops nothing, it waits for the run under way"},
+    {"rule": "has(self.schedule) || has(self.onDrift)", "message": "a RetrainSchedule needs schedule, onDrift, or both: without them it never asks"},
+    {"rule": "!(self.action == 'RefreshTables' && has(self.onDrift))", "message": "onDrift is for action Retrain: newer tables do not teach a model what requests are like now"},
     {"rule": "!(self.action == 'RefreshTables' && self.skipIfDataUnchanged)", "message": "skipIfDataUnchanged is for action Retrain: a refresh of unchanged data changes nothing anyway"},
 ]))]
 pub struct RetrainScheduleSpec {
@@ -46,13 +50,19 @@ pub struct RetrainScheduleSpec {
     pub action: ScheduleAction,
 
     /// Minute, hour, day of month, month, day of week: `0 2 * * 0` is Sundays at 02:00. Where both
-    /// day fields are restricted, either one is enough.
+    /// day fields are restricted, either one is enough. Where absent, only onDrift asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         regex(pattern = r"^\S+( \S+){4}$"),
         length(max = 120),
         extend("x-kubernetes-validations" = schedule_rules())
     )]
-    pub schedule: String,
+    pub schedule: Option<String>,
+
+    /// Asks for a retrain as well where the model's requests have drifted: the condition Drifted of
+    /// the model, which its spec.drift decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_drift: Option<OnDrift>,
 
     /// IANA name of the time zone. A local time that does not exist on the day runs at the next one
     /// that does; one that comes twice runs once, the first time.
@@ -79,14 +89,14 @@ pub struct RetrainScheduleSpec {
     #[schemars(range(min = 0, max = 86_400))]
     pub jitter_seconds: i32,
 
-    /// Times in which ticks ask for nothing, such as a sale.
+    /// Times in which neither ticks nor drift ask for anything, such as a sale.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     #[schemars(length(max = 16))]
     pub blackouts: Vec<Blackout>,
 
-    /// What happens at a tick while a run is under way. Forbid: the tick is skipped. Replace: the
-    /// run is stopped and a new one starts. A retrain and a refresh never skip or stop each other:
+    /// What happens at a tick, or a drifted window, while a run is under way. Forbid: it is skipped.
+    /// Replace: the run is stopped and a new one starts. A retrain and a refresh never skip or stop each other:
     /// the later one waits.
     #[serde(default)]
     pub concurrency_policy: ConcurrencyPolicy,
@@ -142,6 +152,29 @@ impl RetrainScheduleSpec {
     }
 }
 
+/// How often drift may ask for a retrain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct OnDrift {
+    /// Drift asks again no sooner than this after it asked, so that the data get the chance to show
+    /// what has changed.
+    #[schemars(range(min = 0, max = 2_592_000))]
+    pub cooldown_seconds: i32,
+
+    /// Drift asks this often at most in any seven days.
+    #[schemars(range(min = 1, max = 20))]
+    pub max_per_week: i32,
+}
+
+impl Default for OnDrift {
+    fn default() -> Self {
+        Self {
+            cooldown_seconds: 86_400,
+            max_per_week: 2,
+        }
+    }
+}
+
 /// A RankingModel of the same namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ModelReference {
@@ -150,7 +183,7 @@ pub struct ModelReference {
     pub name: String,
 }
 
-/// A time in which ticks ask for nothing.
+/// A time in which nothing is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
@@ -228,32 +261,48 @@ pub struct RetrainScheduleStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_schedule_time: Option<Time>,
 
-    /// Newest tick that asked for nothing, and why.
+    /// End of the newest drifted window that is dealt with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_drift_time: Option<Time>,
+
+    /// When drift asked for a retrain in the last seven days, newest first: what onDrift counts.
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    #[schemars(length(max = 20))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub drift_request_times: Vec<Time>,
+
+    /// Newest tick or drifted window that asked for nothing, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_skip: Option<SkippedTick>,
 
-    /// Newest ticks with what came of them, newest first.
+    /// Newest ticks and drifted windows with what came of them, newest first.
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     #[schemars(length(max = 20))]
     pub recent: Vec<TickRecord>,
 }
 
-/// A tick that asked for nothing.
+/// A tick, or a drifted window, that asked for nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SkippedTick {
-    /// The tick.
+    /// The tick, or the end of the window.
     pub time: Time,
 
-    /// Why: Blackout, RunActive, ModelMissing, ModelSuspended, DeadlineExceeded, Missed.
+    /// Why: Blackout, RunActive, ModelMissing, ModelSuspended, DeadlineExceeded, Missed; of drift also
+    /// Cooldown, WeeklyBudget, RequestPending, RetrainedSince.
     #[schemars(length(max = 64))]
     pub reason: String,
 }
 
-/// A tick and what came of it.
+/// A tick, or a drifted window, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TickRecord {
-    /// The tick.
+    /// The tick, or the end of the window.
     pub time: Time,
+
+    /// Drift where a window asked; absent for a tick.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Trigger")]
+    pub trigger: Option<Trigger>,
 
     /// Requested, or the reason for skipping.
     #[schemars(length(max = 64))]

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use kube::ResourceExt;
-use searchop_api::{RetrainSchedule, ScheduleAction};
+use searchop_api::{OnDrift, RetrainSchedule, RetrainScheduleSpec, ScheduleAction};
 use searchop_lifecycle::{Tick, Ticks, TicksError};
 
 use crate::{
@@ -51,6 +51,21 @@ pub async fn next(args: &NextTicks) -> Result<Exit, ScheduleError> {
     Ok(Exit::Done)
 }
 
+/// When a schedule asks, in words.
+pub fn when(spec: &RetrainScheduleSpec) -> String {
+    let drift = spec.on_drift.as_ref().map(|rules| {
+        let OnDrift {
+            cooldown_seconds,
+            max_per_week,
+        } = rules;
+        format!("on drift, {max_per_week} times a week at most, {cooldown_seconds} s apart")
+    });
+    let ticks = spec.schedule.as_ref();
+    let ticks = ticks.map(|schedule| format!("{schedule:?} in {}", spec.time_zone));
+    let both: Vec<String> = ticks.into_iter().chain(drift).collect();
+    both.join("; ")
+}
+
 /// A row a coming tick.
 pub fn table_of(
     schedules: &[RetrainSchedule],
@@ -75,7 +90,14 @@ fn rows(
 ) -> Result<Vec<[String; 4]>, TicksError> {
     let namespace = schedule.namespace().unwrap_or_else(|| "default".to_owned());
     let name = schedule.name_any();
-    let ticks = Ticks::new((&namespace, &name), &schedule.spec)?;
+    let at_no_time = |asks: String| vec![[name.clone(), "-".to_owned(), "-".to_owned(), asks]];
+    let Some(ticks) = Ticks::of((&namespace, &name), &schedule.spec)? else {
+        let model = &schedule.spec.model_ref.name;
+        return Ok(at_no_time(match schedule.spec.suspend {
+            true => "nothing: suspended".to_owned(),
+            false => format!("{model} for a retrain when its requests have drifted"),
+        }));
+    };
     let row = |tick: Tick| {
         let asks = match ticks.blackout(tick) {
             _ if schedule.spec.suspend => "nothing: suspended".to_owned(),
@@ -100,8 +122,8 @@ fn rows(
     let coming = std::iter::successors(ticks.next_due(from), |tick| ticks.after(tick.time));
     let found: Vec<_> = coming.take(count).map(row).collect();
     Ok(if found.is_empty() {
-        let never = format!("never: {:?} fits no date", schedule.spec.schedule);
-        vec![[name.clone(), "-".to_owned(), "-".to_owned(), never]]
+        let expression = schedule.spec.schedule.as_deref().unwrap_or_default();
+        at_no_time(format!("never: {expression:?} fits no date"))
     } else {
         found
     })
@@ -148,6 +170,10 @@ mod tests {
         assert_eq!(
             lines(json!({"schedule": "0 0 30 2 *"})),
             ["weekly | - | - | never: \"0 0 30 2 *\" fits no date"]
+        );
+        assert_eq!(
+            lines(json!({"schedule": null, "onDrift": {}})),
+            ["weekly | - | - | products for a retrain when its requests have drifted"]
         );
     }
 }

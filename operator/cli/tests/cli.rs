@@ -8,6 +8,8 @@
 
 #[path = "cli/client.rs"]
 mod client;
+#[path = "cli/drift.rs"]
+mod drift;
 #[path = "cli/import.rs"]
 mod import;
 #[path = "cli/manifests.rs"]

@@ -7,9 +7,10 @@
 //! Schedule/products-weekly/2026-11-22T02:00:00Z
 //! Schedule/products-weekly!replace/2026-11-22T02:00:00Z
 //! Schedule/products-weekly!ifchanged/2026-11-22T02:00:00Z
+//! Drift/products-weekly/2026-11-24T09:30:00Z
 //! ```
 //!
-//! `Trigger` is `Schedule` or `Manual`. A requester has 1 to 128 of `A-Z a-z 0-9 . _ @ -`, so the
+//! `Trigger` is `Schedule`, `Drift` or `Manual`. A requester has 1 to 128 of `A-Z a-z 0-9 . _ @ -`, so the
 //! marks can never be part of one: `!replace` asks that a run under way is stopped, `!ifchanged` that
 //! nothing is trained on the data that the served version knows; both in this order. A request is
 //! acted on once: when its time is newer than that of the last one that was.
@@ -46,7 +47,7 @@ pub struct RetrainRequest {
 pub enum RequestError {
     #[error("{0:?} is not <Trigger>/<requester>/<time>")]
     Parts(String),
-    #[error("trigger {0:?} is not Schedule or Manual")]
+    #[error("trigger {0:?} is not Schedule, Drift or Manual")]
     Trigger(String),
     #[error("requester {0:?} is not 1 to 128 of A-Z a-z 0-9 . _ @ -")]
     Requester(String),
@@ -67,6 +68,7 @@ impl FromStr for RetrainRequest {
         let trigger = match trigger {
             "Schedule" => Trigger::Schedule,
             "Manual" => Trigger::Manual,
+            "Drift" => Trigger::Drift,
             other => return Err(RequestError::Trigger(cut(other))),
         };
         let (requester, if_data_changed) = marked(requester, IF_CHANGED);
@@ -227,10 +229,10 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_rendered_is_read_back(
-            requester in "[A-Za-z0-9._@-]{1,128}", replace: bool, if_data_changed: bool, by_hand: bool, second in 0_i64..4_000_000_000,
+            requester in "[A-Za-z0-9._@-]{1,128}", replace: bool, if_data_changed: bool, trigger in prop::sample::select(vec![Trigger::Manual, Trigger::Schedule, Trigger::Drift]), second in 0_i64..4_000_000_000,
         ) {
             let request = RetrainRequest {
-                trigger: if by_hand { Trigger::Manual } else { Trigger::Schedule },
+                trigger,
                 requester,
                 replace,
                 if_data_changed,

@@ -1,4 +1,5 @@
-//! The schedule: which tick asks for a retrain or a refresh, and what became of the others.
+//! The schedule: which tick, and which drifted window, asks for a retrain or a refresh, and what became
+//! of the others.
 //!
 //! A schedule makes no Jobs, it only asks. The request names the tick, so that asking twice is
 //! asking once: it is written first, the status after it.
@@ -15,8 +16,10 @@ use searchop_api::{
 };
 use serde_json::json;
 
+mod on_drift;
+
 use crate::{
-    Note, NoteType, RetrainRequest, Tick, Ticks, TicksError, refresh, run,
+    Note, NoteType, RetrainRequest, Tick, Ticks, TicksError, drift, refresh, run,
     time::{stored, whole_seconds},
     train_hash::digest,
 };
@@ -49,6 +52,8 @@ pub struct ObservedModel {
     pub request: Option<String>,
     /// The newest value of it that was acted on.
     pub last_handled: Option<String>,
+    /// End of the newest window of requests, where it makes a verdict of drift.
+    pub drifted: Option<Timestamp>,
 }
 
 impl ObservedModel {
@@ -57,6 +62,7 @@ impl ObservedModel {
         let status = model.status.clone().unwrap_or_default();
         let annotations = model.metadata.annotations.as_ref();
         let request = annotations.and_then(|all| all.get(action.annotation()));
+        let drifted = drift::verdict(&model.spec.drift, &status).map(|window| window.end_time.0);
         let (active, last_handled) = match action {
             ScheduleAction::Retrain => (run::live(&status).is_some(), status.last_handled_request),
             ScheduleAction::RefreshTables => (
@@ -69,6 +75,7 @@ impl ObservedModel {
             active,
             request: request.cloned(),
             last_handled,
+            drifted,
         }
     }
 }
@@ -100,8 +107,8 @@ pub fn plan_schedule(observed: &ObservedSchedule) -> SchedulePlan {
     };
     plan.status.observed_generation = Some(seen.generation);
     anchor(seen, &mut plan.status);
-    let fate = match Ticks::new((&seen.namespace, &seen.name), &seen.spec) {
-        Ok(ticks) => {
+    let fate = match Ticks::of((&seen.namespace, &seen.name), &seen.spec) {
+        Ok(Some(ticks)) => {
             if !seen.spec.suspend {
                 look_at_ticks(seen, &ticks, &mut plan);
                 plan.wake_at = next_tick(seen, &ticks, &plan.status).map(|tick| tick.due);
@@ -112,11 +119,16 @@ pub fn plan_schedule(observed: &ObservedSchedule) -> SchedulePlan {
             plan.status.next_schedule_time = next.map(|tick| stored(tick.due));
             fate(seen, next)
         }
+        Ok(None) => {
+            plan.status.next_schedule_time = None;
+            fate(seen, None)
+        }
         Err(error) => {
             plan.status.next_schedule_time = None;
             unreadable(&error)
         }
     };
+    on_drift::look(seen, &mut plan);
     let was_stalled = stalled_reason(&seen.status);
     write_conditions(seen, &fate, &mut plan.status);
     if fate.stalls && was_stalled.as_deref() != Some(fate.reason) {
@@ -186,7 +198,7 @@ fn look_at_ticks(seen: &ObservedSchedule, ticks: &Ticks, plan: &mut SchedulePlan
     };
     let earlier = missed_before(ticks, tick, anchor);
     for missed in earlier.iter().rev() {
-        skip(&mut plan.status, *missed, "Missed");
+        skip(&mut plan.status, (*missed, None), "Missed");
     }
     if let Some(missed) = earlier.first() {
         let message = format!(
@@ -197,7 +209,7 @@ fn look_at_ticks(seen: &ObservedSchedule, ticks: &Ticks, plan: &mut SchedulePlan
     }
     match decide(seen, ticks, tick) {
         Ok(request) => {
-            record(&mut plan.status, tick.time, "Requested");
+            record(&mut plan.status, (tick.time, None), "Requested");
             plan.status.last_schedule_time = Some(stored(tick.time));
             let (what, reason) = match seen.spec.action {
                 ScheduleAction::Retrain => ("retrain", "RetrainRequested"),
@@ -215,7 +227,7 @@ fn look_at_ticks(seen: &ObservedSchedule, ticks: &Ticks, plan: &mut SchedulePlan
             plan.request = request;
         }
         Err(reason) => {
-            skip(&mut plan.status, tick.time, reason);
+            skip(&mut plan.status, (tick.time, None), reason);
             plan.notes.push(warning(
                 "TickSkipped",
                 format!("nothing was asked for at {}: {reason}", tick.time),
@@ -275,19 +287,23 @@ fn decide(
     }
 }
 
-fn skip(status: &mut RetrainScheduleStatus, tick: Timestamp, reason: &str) {
+/// A tick, or the end of a window and what it is one of.
+type Occasion = (Timestamp, Option<Trigger>);
+
+fn skip(status: &mut RetrainScheduleStatus, occasion: Occasion, reason: &str) {
     status.last_skip = Some(SkippedTick {
-        time: stored(tick),
+        time: stored(occasion.0),
         reason: reason.to_owned(),
     });
-    record(status, tick, reason);
+    record(status, occasion, reason);
 }
 
-fn record(status: &mut RetrainScheduleStatus, tick: Timestamp, outcome: &str) {
+fn record(status: &mut RetrainScheduleStatus, (time, trigger): Occasion, outcome: &str) {
     status.recent.insert(
         0,
         TickRecord {
-            time: stored(tick),
+            time: stored(time),
+            trigger,
             outcome: outcome.to_owned(),
         },
     );
@@ -306,27 +322,37 @@ fn fate(seen: &ObservedSchedule, next: Option<Tick>) -> Fate {
         _ if seen.spec.suspend => {
             well(false, "Suspended", "suspended: asks for nothing".to_owned())
         }
-        (None, _) => Fate {
+        (None, _) if seen.spec.schedule.is_some() => Fate {
             scheduled: false,
             stalls: true,
             reason: "NeverFires",
-            message: format!("spec.schedule: {:?} fits no date", seen.spec.schedule),
+            message: format!(
+                "spec.schedule: {:?} fits no date",
+                seen.spec.schedule.as_deref().unwrap_or_default()
+            ),
         },
-        (Some(_), None) => well(
+        (_, None) => well(
             false,
             "ModelMissing",
             format!("there is no rankingmodel {model:?}"),
         ),
-        (Some(_), Some(_)) => well(
-            true,
-            "Scheduled",
-            match seen.spec.action {
-                ScheduleAction::Retrain => format!("asks {model} for a retrain at each tick"),
-                ScheduleAction::RefreshTables => {
-                    format!("asks {model} for a refresh of its tables at each tick")
-                }
-            },
-        ),
+        (next, Some(_)) => {
+            let what = match seen.spec.action {
+                ScheduleAction::Retrain => "a retrain",
+                ScheduleAction::RefreshTables => "a refresh of its tables",
+            };
+            let when = match (next.is_some(), seen.spec.on_drift.is_some()) {
+                (true, true) => "at each tick, and when its requests have drifted",
+                (true, false) => "at each tick",
+                (false, _) => "when its requests have drifted",
+            };
+            let reason = if next.is_some() {
+                "Scheduled"
+            } else {
+                "OnDrift"
+            };
+            well(true, reason, format!("asks {model} for {what} {when}"))
+        }
     }
 }
 

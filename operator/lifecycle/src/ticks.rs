@@ -39,19 +39,22 @@ pub enum TicksError {
 }
 
 impl Ticks {
-    /// The ticks of the schedule of this namespace and name.
-    pub fn new(
+    /// The ticks of the schedule of this namespace and name; `None` where only drift asks.
+    pub fn of(
         (namespace, name): (&str, &str),
         spec: &RetrainScheduleSpec,
-    ) -> Result<Self, TicksError> {
-        Ok(Self {
-            cron: spec.schedule.parse()?,
+    ) -> Result<Option<Self>, TicksError> {
+        let Some(schedule) = &spec.schedule else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            cron: schedule.parse()?,
             zone: TimeZone::get(&spec.time_zone)
                 .map_err(|_| TicksError::TimeZone(spec.time_zone.clone()))?,
             seed: format!("{namespace}/{name}"),
             jitter_seconds: i64::from(spec.jitter_seconds),
             blackouts: spec.blackouts.clone(),
-        })
+        }))
     }
 
     pub fn zone(&self) -> &TimeZone {
@@ -147,7 +150,9 @@ mod tests {
         spec.as_object_mut()
             .unwrap()
             .extend(more.as_object().unwrap().clone());
-        Ticks::new(("shop", name), &from_value(spec).unwrap()).unwrap()
+        Ticks::of(("shop", name), &from_value(spec).unwrap())
+            .unwrap()
+            .unwrap()
     }
 
     fn due(ticks: &Ticks, count: usize) -> Vec<Tick> {
@@ -211,7 +216,7 @@ mod tests {
             spec.as_object_mut()
                 .unwrap()
                 .extend(patch.as_object().unwrap().clone());
-            Ticks::new(("shop", "hourly"), &from_value(spec).unwrap())
+            Ticks::of(("shop", "hourly"), &from_value(spec).unwrap())
                 .unwrap_err()
                 .to_string()
         };

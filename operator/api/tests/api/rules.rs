@@ -308,6 +308,27 @@ fn a_refresh_stops_nothing() {
     assert!(skip("RefreshTables").contains("skipIfDataUnchanged is for action Retrain"));
 }
 
+#[test]
+fn a_schedule_asks_at_ticks_or_on_drift() {
+    let of = |patch: Value| {
+        let mut manifest = serde_json::to_value(schedule("schedule", Value::Null)).unwrap();
+        let spec = manifest["spec"].as_object_mut().unwrap();
+        spec.extend(patch.as_object().unwrap().clone());
+        let found: RetrainSchedule = serde_json::from_value(manifest).unwrap();
+        words(found.validate_cel())
+    };
+    for good in [
+        json!({"schedule": "0 2 * * 0"}),
+        json!({"onDrift": {}}),
+        json!({"schedule": "0 2 * * 0", "onDrift": {"cooldownSeconds": 0, "maxPerWeek": 20}}),
+    ] {
+        assert_eq!(of(good.clone()), "", "{good}");
+    }
+    assert!(of(json!({})).contains("needs schedule, onDrift, or both"));
+    let tables = json!({"action": "RefreshTables", "onDrift": {}});
+    assert!(of(tables).contains("onDrift is for action Retrain"));
+}
+
 /// The API server knows zones, this crate's CEL does not; what it can refuse is the form.
 #[test]
 fn time_zones_have_a_form() {

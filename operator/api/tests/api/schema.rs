@@ -245,6 +245,8 @@ fn defaults_are_visible() {
         "approvedVersion",
         "abortedVersion",
         "pinnedVersion",
+        "schedule",
+        "onDrift",
     ];
     for (kind, schema) in schemas() {
         let mut nodes = Vec::new();

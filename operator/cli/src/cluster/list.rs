@@ -148,7 +148,7 @@ impl Listed for RetrainSchedule {
             ("NAME", self.name_any()),
             ("MODEL", self.spec.model_ref.name.clone()),
             ("ACTION", self.spec.action.as_str().to_owned()),
-            ("SCHEDULE", self.spec.schedule.clone()),
+            ("SCHEDULE", self.spec.schedule.clone().unwrap_or_default()),
             ("TIME-ZONE", self.spec.time_zone.clone()),
             ("SUSPEND", self.spec.suspend.to_string()),
             ("LAST", last.map_or(String::new(), |time| age(time.0, now))),

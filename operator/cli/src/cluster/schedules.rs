@@ -46,18 +46,22 @@ fn page(found: &RetrainSchedule, now: Timestamp) -> Result<String, ClusterError>
         "unknown: no operator has looked at it".to_owned(),
         |found| format!("{} ({}): {}", found.status, found.reason, found.message),
     );
+    let when = schedule::when(spec);
+    let late = match spec.jitter_seconds {
+        0 => String::new(),
+        seconds => format!(", ticks up to {seconds} s late"),
+    };
     let mut page = format!(
-        "Schedule  {} asks {}\nWhen      {:?} in {}, up to {} s late\nScheduled {state}\n",
+        "Schedule  {} asks {}\nWhen      {}\nScheduled {state}\n",
         found.name_any(),
         spec.model_ref.name,
-        spec.schedule,
-        spec.time_zone,
-        spec.jitter_seconds
+        when + &late,
     );
     if !status.recent.is_empty() {
-        let mut ticks = table(&["TICK", "CAME OF IT"]);
+        let mut ticks = table(&["TICK", "OF", "CAME OF IT"]);
         for tick in &status.recent {
-            ticks.add_row([tick.time.0.to_string(), tick.outcome.clone()]);
+            let of = tick.trigger.map_or("", |trigger| trigger.as_str());
+            ticks.add_row([tick.time.0.to_string(), of.to_owned(), tick.outcome.clone()]);
         }
         page += &format!("\n{}", text(&mut ticks));
     }

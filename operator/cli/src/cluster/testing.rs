@@ -41,6 +41,12 @@ fn status() -> Value {
             "promotedTime": promoted
         })
     };
+    let finding = |end: &str, share: &str, features: Value| {
+        json!({
+            "startTime": "2026-11-22T02:15:00Z", "endTime": end, "requests": 2040, "driftedShare": share,
+            "scorePsi": "0.010000", "features": features
+        })
+    };
     let entry = |number: i32, outcome: &str, trigger: &str, ended: &str| {
         json!({
             "version": number, "trigger": trigger, "outcome": outcome, "reason": outcome,
@@ -53,9 +59,18 @@ fn status() -> Value {
         "conditions": [
             condition("Ready", "True", "v7 answers: NDCG@10 0.520"),
             condition("Stale", "False", "data are 3 days old"),
+            condition("Drifted", "True", "requests of v7 differ from its first ones"),
         ],
         "served": version(7, 'a', "NDCG@10 0.520", "2026-11-22T02:14:00Z", "2026-11-15T00:00:00Z"),
         "previous": version(5, 'b', "NDCG@10 0.511", "2026-11-08T02:12:00Z", "2026-11-01T00:00:00Z"),
+        "drift": {
+            "version": 7, "digest": digest('a'), "startTime": "2026-11-22T02:15:00Z", "driftedWindows": 2,
+            "skew": finding("2026-11-23T02:20:00Z", "0.04", json!([])),
+            "drift": finding("2026-11-24T10:00:00Z", "0.62", json!([
+                {"name": "price", "psi": "0.312345", "jensenShannon": "0.040000", "importance": "0.410000"},
+                {"name": "ctr_30d", "psi": "0.150000", "jensenShannon": "0.020000", "importance": "0.210000"}
+            ]))
+        },
         "promoted": [{"version": 3, "digest": digest('c')}],
         "run": {
             "version": 9, "trainHash": "h1:1", "trigger": "Manual",

@@ -27,10 +27,10 @@ fn client(keep_alive: bool) -> Http {
         .build_http()
 }
 
-async fn rank(client: &Http, address: SocketAddr) -> Result<Value, String> {
+async fn rank(client: &Http, address: SocketAddr, body: String) -> Result<Value, String> {
     let request = Request::post(format!("http://{address}/rank"))
         .header("content-type", "application/json")
-        .body(Full::from(BODY))
+        .body(Full::from(body))
         .unwrap();
     let response = client
         .request(request)
@@ -51,7 +51,12 @@ async fn rank(client: &Http, address: SocketAddr) -> Result<Value, String> {
 
 /// One request on a new connection.
 pub fn ask(address: SocketAddr) -> Result<Value, String> {
-    runtime().block_on(rank(&client(false), address))
+    ask_for(address, BODY.to_owned())
+}
+
+/// The same with a body of the test's own.
+pub fn ask_for(address: SocketAddr, body: String) -> Result<Value, String> {
+    runtime().block_on(rank(&client(false), address, body))
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -88,7 +93,7 @@ impl Load {
                 let client = client(keep_alive);
                 runtime().block_on(async {
                     while !stop.load(Ordering::Relaxed) {
-                        match rank(&client, address).await {
+                        match rank(&client, address, BODY.to_owned()).await {
                             Ok(body) => {
                                 seen.lock()
                                     .unwrap()

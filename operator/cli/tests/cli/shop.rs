@@ -132,6 +132,11 @@ impl Shop {
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
+    pub fn schedule(&self, name: &str) -> Value {
+        let file = self.state().join(format!("schedules/{name}.json"));
+        serde_json::from_slice(&fs::read(file).unwrap_or_default()).unwrap_or_default()
+    }
+
     pub fn condition(&self, kind: &str) -> Value {
         let model = self.model();
         let conditions = model["status"]["conditions"]

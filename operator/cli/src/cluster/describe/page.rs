@@ -1,9 +1,10 @@
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use searchop_api::{
     ConcurrencyPolicy, HistoryEntry, Outcome, RankingModelStatus, RetrainSchedule, Run,
     ServedVersion, TablesRefresh,
-    conditions::{self, READY, STALE, STALLED},
+    conditions::{self, DRIFTED, READY, STALE, STALLED},
 };
 use searchop_lifecycle::RetrainRequest;
 
@@ -13,7 +14,8 @@ use crate::{
         attempt::{Attempt, Step, attempt},
         events::rows,
     },
-    local::render::{age, gate},
+    local::render::{age, drift_table, gate},
+    schedule::when,
     terminal::Paint,
 };
 
@@ -42,6 +44,14 @@ pub(super) fn page(facts: &Facts, paint: Paint) -> String {
             .collect(),
     );
     page.section("Next run", next_run(facts, status));
+    page.section("Requests", requests(status));
+    if let Some(table) = status
+        .drift
+        .as_ref()
+        .and_then(|drift| drift_table(drift, facts.now))
+    {
+        page.block(&table);
+    }
     if let Some(judged) = &status.gate {
         let rules = &facts.model.spec.evaluation.gates;
         page.block(&gate(judged, rules, paint));
@@ -288,6 +298,13 @@ fn next_run(facts: &Facts, status: &RankingModelStatus) -> Vec<String> {
     lines
 }
 
+/// Whether they are still like the first ones.
+fn requests(status: &RankingModelStatus) -> Vec<String> {
+    let found = conditions::find(&status.conditions, DRIFTED);
+    let line = |found: &Condition| format!("{}: {}", found.reason, found.message);
+    found.map(line).into_iter().collect()
+}
+
 fn schedule_line(schedule: &RetrainSchedule) -> String {
     let spec = &schedule.spec;
     let state = if spec.suspend { ", suspended" } else { "" };
@@ -301,10 +318,9 @@ fn schedule_line(schedule: &RetrainSchedule) -> String {
         format!("; skipped {}: {}", minute(skip.time.0), skip.reason)
     });
     format!(
-        "schedule {}: {:?} in {}{state}{replace}{skipped}",
+        "schedule {}: {}{state}{replace}{skipped}",
         schedule.name_any(),
-        spec.schedule,
-        spec.time_zone
+        when(spec)
     )
 }
 

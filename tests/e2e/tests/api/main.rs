@@ -10,6 +10,7 @@ mod chart;
 mod children;
 mod command_line;
 mod crash;
+mod drift;
 mod gate;
 mod lease;
 mod refresh;

@@ -5,7 +5,7 @@ use searchop_contract::labels;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::Trigger;
+use crate::{ModelSelector, Trigger};
 
 /// When a model is trained again, or its tables are refreshed.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -19,10 +19,11 @@ use crate::Trigger;
     namespaced,
     cel,
     status = "RetrainScheduleStatus",
-    doc = "A schedule that asks a RankingModel for a retrain, or for a refresh of its tables, at each tick.",
+    doc = "A schedule that asks RankingModels for a retrain, or for a refresh of their tables, at each tick.",
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')")
         .message("metadata.name must be at most 40 characters of a-z, 0-9 and '-', starting with a letter"),
     printcolumn(name = "Model", type_ = "string", json_path = ".spec.modelRef.name"),
+    printcolumn(name = "Selector", type_ = "string", json_path = ".spec.modelSelector", priority = 1),
     printcolumn(name = "Action", type_ = "string", json_path = ".spec.action"),
     printcolumn(name = "Schedule", type_ = "string", json_path = ".spec.schedule"),
     printcolumn(name = "Time-Zone", type_ = "string", json_path = ".spec.timeZone"),
@@ -34,14 +35,29 @@ use crate::Trigger;
 )]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "has(self.modelRef) != has(self.modelSelector)", "message": "exactly one of modelRef and modelSelector is needed"},
     {"rule": "self.action != 'RefreshTables' || self.concurrencyPolicy == 'Forbid'", "message": "with action RefreshTables concurrencyPolicy must be Forbid: a refresh stops nothing, it waits for the run under way"},
     {"rule": "has(self.schedule) || has(self.onDrift)", "message": "a RetrainSchedule needs schedule, onDrift, or both: without them it never asks"},
+    {"rule": "!has(self.onDrift) || has(self.modelRef)", "message": "onDrift needs modelRef: its cooldown and budget are those of one model"},
     {"rule": "!(self.action == 'RefreshTables' && has(self.onDrift))", "message": "onDrift is for action Retrain: newer tables do not teach a model what requests are like now"},
     {"rule": "!(self.action == 'RefreshTables' && self.skipIfDataUnchanged)", "message": "skipIfDataUnchanged is for action Retrain: a refresh of unchanged data changes nothing anyway"},
 ]))]
 pub struct RetrainScheduleSpec {
     /// The model that is asked.
-    pub model_ref: ModelReference,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_ref: Option<ModelReference>,
+
+    /// The models that are asked, by their labels, where it is more than one. A tick asks them in
+    /// the order of their names, as many as parallelism lets work at a time, and the next ones as
+    /// those end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_selector: Option<ModelSelector>,
+
+    /// How many of the models of modelSelector are at work at a time, whoever asked them. A model
+    /// whose new version is on its way to serve is not at work any more.
+    #[serde(default = "RetrainScheduleSpec::default_parallelism")]
+    #[schemars(range(min = 1, max = 100))]
+    pub parallelism: i32,
 
     /// Retrain: a new version is trained and judged. RefreshTables: the served version gets tables
     /// of newer data, without a training and without the gate, so that a weekly model has daily
@@ -77,7 +93,8 @@ pub struct RetrainScheduleSpec {
     )]
     pub time_zone: String,
 
-    /// How late a missed tick may still run. Of several missed ones only the newest does.
+    /// How late a missed tick may still run. Of several missed ones only the newest does. A tick that
+    /// has begun goes on until every model of modelSelector was asked or skipped, however long.
     #[serde(default = "RetrainScheduleSpec::default_starting_deadline_seconds")]
     #[schemars(range(min = 10, max = 604_800))]
     pub starting_deadline_seconds: i64,
@@ -96,8 +113,10 @@ pub struct RetrainScheduleSpec {
     pub blackouts: Vec<Blackout>,
 
     /// What happens at a tick, or a drifted window, while a run is under way. Forbid: it is skipped.
-    /// Replace: the run is stopped and a new one starts. A retrain and a refresh never skip or stop each other:
-    /// the later one waits.
+    /// Replace: the run is stopped and a new one starts. A retrain and a refresh never skip or stop
+    /// each other: the later one waits. With modelSelector likewise model by model, and for a tick
+    /// while models of the one before it wait for their turn: Forbid skips the new tick, Replace
+    /// starts anew with the first name.
     #[serde(default)]
     pub concurrency_policy: ConcurrencyPolicy,
 
@@ -145,6 +164,10 @@ fn schedule_rules() -> Value {
 impl RetrainScheduleSpec {
     fn default_time_zone() -> String {
         "UTC".to_owned()
+    }
+
+    fn default_parallelism() -> i32 {
+        1
     }
 
     fn default_starting_deadline_seconds() -> i64 {
@@ -248,7 +271,7 @@ pub struct RetrainScheduleStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub anchor_time: Option<Time>,
 
-    /// Hash of schedule, time zone, jitter and suspend, from which an edit is seen.
+    /// Hash of schedule, time zone, jitter, selector and suspend, from which an edit is seen.
     #[schemars(length(max = 80))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub anchor_hash: Option<String>,
@@ -275,6 +298,10 @@ pub struct RetrainScheduleStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_skip: Option<SkippedTick>,
 
+    /// The tick whose models are being asked one after the other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<TickQueue>,
+
     /// Newest ticks and drifted windows with what came of them, newest first.
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     #[schemars(length(max = 20))]
@@ -287,10 +314,33 @@ pub struct SkippedTick {
     /// The tick, or the end of the window.
     pub time: Time,
 
-    /// Why: Blackout, RunActive, ModelMissing, ModelSuspended, DeadlineExceeded, Missed; of drift also
-    /// Cooldown, WeeklyBudget, RequestPending, RetrainedSince.
+    /// Why: Blackout, RunActive, ModelMissing, NoneSelected, ModelSuspended, QueueActive, Edited,
+    /// Suspended, Replaced, DeadlineExceeded, Missed; of drift also Cooldown, WeeklyBudget,
+    /// RequestPending, RetrainedSince.
     #[schemars(length(max = 64))]
     pub reason: String,
+}
+
+/// How far a tick has come with the models of modelSelector. Those behind afterModel wait.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TickQueue {
+    /// The tick.
+    pub time: Time,
+
+    /// The tick with its jitter, which the requests name.
+    pub due_time: Time,
+
+    /// The last model that was asked or skipped.
+    #[schemars(length(max = 64))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_model: Option<String>,
+
+    /// Models that were asked.
+    pub requested: i32,
+
+    /// Models that were not asked.
+    pub skipped: i32,
 }
 
 /// A tick, or a drifted window, and what came of it.
@@ -304,7 +354,19 @@ pub struct TickRecord {
     #[schemars(with = "Trigger")]
     pub trigger: Option<Trigger>,
 
-    /// Requested, or the reason for skipping.
+    /// Requested, Waiting where all models still do, or the reason for skipping.
     #[schemars(length(max = 64))]
     pub outcome: String,
+
+    /// Models of modelSelector that were asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested: Option<i32>,
+
+    /// Models of modelSelector that were not asked; events say why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<i32>,
+
+    /// Models of modelSelector whose turn is to come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<i32>,
 }

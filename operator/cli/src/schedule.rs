@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use kube::ResourceExt;
 use searchop_api::{OnDrift, RetrainSchedule, RetrainScheduleSpec, ScheduleAction};
-use searchop_lifecycle::{Tick, Ticks, TicksError};
+use searchop_lifecycle::{Tick, Ticks, TicksError, selected};
 
 use crate::{
     args::NextTicks,
@@ -90,12 +90,12 @@ fn rows(
 ) -> Result<Vec<[String; 4]>, TicksError> {
     let namespace = schedule.namespace().unwrap_or_else(|| "default".to_owned());
     let name = schedule.name_any();
+    let whom = selected(&schedule.spec);
     let at_no_time = |asks: String| vec![[name.clone(), "-".to_owned(), "-".to_owned(), asks]];
     let Some(ticks) = Ticks::of((&namespace, &name), &schedule.spec)? else {
-        let model = &schedule.spec.model_ref.name;
         return Ok(at_no_time(match schedule.spec.suspend {
             true => "nothing: suspended".to_owned(),
-            false => format!("{model} for a retrain when its requests have drifted"),
+            false => format!("{whom} for a retrain when its requests have drifted"),
         }));
     };
     let row = |tick: Tick| {
@@ -103,12 +103,8 @@ fn rows(
             _ if schedule.spec.suspend => "nothing: suspended".to_owned(),
             Some(blackout) => format!("nothing: blackout until {}", blackout.end_time.0),
             None => match schedule.spec.action {
-                ScheduleAction::Retrain => {
-                    format!("{} for a retrain", schedule.spec.model_ref.name)
-                }
-                ScheduleAction::RefreshTables => {
-                    format!("{} for a refresh", schedule.spec.model_ref.name)
-                }
+                ScheduleAction::Retrain => format!("{whom} for a retrain"),
+                ScheduleAction::RefreshTables => format!("{whom} for a refresh"),
             },
         };
         let local = tick.time.to_zoned(ticks.zone().clone());
@@ -166,6 +162,9 @@ mod tests {
             "weekly | Sun 2027-03-28 03:00 CEST | 2027-03-28T01:00:00Z | nothing: blackout until 2027-03-29T00:00:00Z"
         );
         assert!(lines(json!({"action": "RefreshTables"}))[0].ends_with("products for a refresh"));
+        let labels =
+            json!({"modelRef": null, "modelSelector": {"matchLabels": {"team": "search"}}});
+        assert!(lines(labels)[0].ends_with("models with team=search for a retrain"));
         assert!(lines(json!({"suspend": true}))[0].ends_with("nothing: suspended"));
         assert_eq!(
             lines(json!({"schedule": "0 0 30 2 *"})),

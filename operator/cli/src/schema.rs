@@ -47,7 +47,12 @@ fn walk(schema: &Value, value: &Value, path: &str, found: &mut Vec<Problem>) {
     let problem = match value {
         Value::Object(fields) => {
             walk_fields(schema, fields, path, found);
-            None
+            check_size(
+                schema,
+                fields.len(),
+                ["minProperties", "maxProperties"],
+                "entries",
+            )
         }
         Value::Array(items) => {
             walk_items(schema, items, path, found);
@@ -100,6 +105,9 @@ fn walk_fields(schema: &Value, fields: &Map<String, Value>, path: &str, found: &
         let place = join(path, name);
         match known.get(name) {
             Some(schema) => walk(schema, value, &place, found),
+            None if schema["additionalProperties"].is_object() => {
+                walk(&schema["additionalProperties"], value, &place, found);
+            }
             None => found.push(Problem {
                 path: place,
                 message: unknown_field(name, known.keys().map(String::as_str)),

@@ -87,7 +87,7 @@ fn gap(schedule: &str) -> Duration {
         generation: 1,
         spec: from_value(spec).expect("the fields of a schedule"),
         status: RetrainScheduleStatus::default(),
-        model: Some(ObservedModel::default()),
+        models: vec![ObservedModel::default()],
         now: "2026-11-24T09:30:00Z".parse().expect("a time"),
     };
     seen.status = plan_schedule(&seen).status;

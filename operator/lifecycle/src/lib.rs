@@ -24,6 +24,7 @@ mod retrain_request;
 mod rollout;
 mod run;
 mod schedule;
+mod selection;
 mod standing;
 #[cfg(test)]
 mod testing;
@@ -38,7 +39,8 @@ pub use plan::{
     Action, JobRequest, Note, NoteType, Observed, ObservedJob, ObservedServing, Plan, plan,
 };
 pub use retrain_request::{RequestError, RetrainRequest};
-pub use schedule::{ObservedModel, ObservedSchedule, SchedulePlan, plan_schedule};
+pub use schedule::{Asking, ObservedModel, ObservedSchedule, SchedulePlan, plan_schedule};
+pub use selection::{selected, selects};
 pub use standing::known as known_versions;
 pub use ticks::{Tick, Ticks, TicksError};
 pub use train_hash::train_hash;

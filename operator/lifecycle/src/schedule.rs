@@ -8,6 +8,9 @@
 //! schedule is edited or resumed, so nothing ever fires for the past, and it never moves back by
 //! itself, so a clock that jumps back repeats nothing.
 
+mod on_drift;
+mod queue;
+
 use jiff::{SignedDuration, Timestamp};
 use searchop_api::{
     ConcurrencyPolicy, RankingModel, RetrainScheduleSpec, RetrainScheduleStatus, ScheduleAction,
@@ -16,10 +19,12 @@ use searchop_api::{
 };
 use serde_json::json;
 
-mod on_drift;
+pub use queue::Asking;
 
 use crate::{
-    Note, NoteType, RetrainRequest, Tick, Ticks, TicksError, drift, refresh, run,
+    Note, NoteType, Tick, Ticks, TicksError, drift, refresh,
+    retrain_request::{Asked, Pending, pending},
+    run, selection,
     time::{stored, whole_seconds},
     train_hash::digest,
 };
@@ -36,18 +41,22 @@ pub struct ObservedSchedule {
     pub spec: RetrainScheduleSpec,
     /// The stored facts.
     pub status: RetrainScheduleStatus,
-    /// The model that `modelRef` names, if it exists.
-    pub model: Option<ObservedModel>,
+    /// The models that it selects, as far as they exist.
+    pub models: Vec<ObservedModel>,
     pub now: Timestamp,
 }
 
-/// What a schedule knows of its model.
+/// What a schedule knows of a model.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ObservedModel {
+    pub name: String,
     pub suspended: bool,
     /// What the schedule asks for is under way: a run, or a refresh. The other of the two is no
     /// reason to skip, or a daily refresh would make a weekly retrain miss its tick; it is waited for.
     pub active: bool,
+    /// A Job of what the schedule asks for is needed, now or soon: it is asked for, and not yet on its
+    /// way to serve. A rollout may take days, and needs no trainer.
+    pub at_work: bool,
     /// Value of the annotation that the schedule asks by.
     pub request: Option<String>,
     /// The newest value of it that was acted on.
@@ -58,21 +67,37 @@ pub struct ObservedModel {
 
 impl ObservedModel {
     /// What a schedule of this action knows of `model`.
-    pub fn of(model: &RankingModel, action: ScheduleAction) -> Self {
+    pub fn of(model: &RankingModel, action: ScheduleAction, now: Timestamp) -> Self {
         let status = model.status.clone().unwrap_or_default();
         let annotations = model.metadata.annotations.as_ref();
         let request = annotations.and_then(|all| all.get(action.annotation()));
         let drifted = drift::verdict(&model.spec.drift, &status).map(|window| window.end_time.0);
-        let (active, last_handled) = match action {
-            ScheduleAction::Retrain => (run::live(&status).is_some(), status.last_handled_request),
+        let on_inconclusive = model.spec.evaluation.on_inconclusive;
+        let (active, rolls_out, last_handled, ignored) = match action {
+            ScheduleAction::Retrain => (
+                run::live(&status).is_some(),
+                run::rolling_out(&status, on_inconclusive).is_some(),
+                status.last_handled_request,
+                status.ignored_request,
+            ),
             ScheduleAction::RefreshTables => (
                 refresh::live(&status).is_some(),
+                false,
                 status.refresh.map(|refresh| refresh.request_token),
+                status.ignored_refresh,
             ),
         };
+        let asked = Asked {
+            annotation: request.map(String::as_str),
+            handled: last_handled.as_deref(),
+            ignored: ignored.as_deref(),
+        };
+        let waits = !model.spec.suspend && matches!(pending(asked, now), Pending::Request(_));
         Self {
+            name: model.metadata.name.clone().unwrap_or_default(),
             suspended: model.spec.suspend,
             active,
+            at_work: if active { !rolls_out } else { waits },
             request: request.cloned(),
             last_handled,
             drifted,
@@ -85,8 +110,8 @@ impl ObservedModel {
 pub struct SchedulePlan {
     /// The whole new status. A fixed point: planned again from it, nothing differs.
     pub status: RetrainScheduleStatus,
-    /// Write this request to the annotation of the schedule's action before the status.
-    pub request: Option<String>,
+    /// Write these requests to the annotation of the schedule's action before the status.
+    pub requests: Vec<Asking>,
     /// What to tell people, after the status is stored.
     pub notes: Vec<Note>,
     /// Look again at this time even if nothing happens: the next tick, covered by a blackout or not.
@@ -101,12 +126,12 @@ pub fn plan_schedule(observed: &ObservedSchedule) -> SchedulePlan {
     };
     let mut plan = SchedulePlan {
         status: seen.status.clone(),
-        request: None,
+        requests: Vec::new(),
         notes: Vec::new(),
         wake_at: None,
     };
     plan.status.observed_generation = Some(seen.generation);
-    anchor(seen, &mut plan.status);
+    anchor(seen, &mut plan);
     let fate = match Ticks::of((&seen.namespace, &seen.name), &seen.spec) {
         Ok(Some(ticks)) => {
             if !seen.spec.suspend {
@@ -158,18 +183,26 @@ fn unreadable(error: &TicksError) -> Fate {
     }
 }
 
-/// Starts counting from now where the schedule is new, edited or resumed.
-fn anchor(seen: &ObservedSchedule, status: &mut RetrainScheduleStatus) {
+/// Starts counting from now where the schedule is new, edited or resumed. Models that wait for their
+/// turn are not asked for what was then.
+fn anchor(seen: &ObservedSchedule, plan: &mut SchedulePlan) {
     let spec = &seen.spec;
-    let hash = digest(&json!({
+    let mut meant = json!({
         "schedule": spec.schedule,
         "timeZone": spec.time_zone,
         "jitterSeconds": spec.jitter_seconds,
         "suspend": spec.suspend,
-    }));
+    });
+    if let Some(selector) = &spec.model_selector {
+        meant["modelSelector"] = json!(selector);
+    }
+    let hash = digest(&meant);
+    let status = &plan.status;
     if status.anchor_hash.as_deref() != Some(&hash) || status.anchor_time.is_none() {
-        status.anchor_hash = Some(hash);
-        status.anchor_time = Some(stored(seen.now));
+        let reason = if spec.suspend { "Suspended" } else { "Edited" };
+        queue::abandon(seen, reason, plan);
+        plan.status.anchor_hash = Some(hash);
+        plan.status.anchor_time = Some(stored(seen.now));
     }
 }
 
@@ -187,8 +220,10 @@ fn next_tick(
     }
 }
 
-/// Deals with every tick since the anchor: the newest may ask, those before it were missed.
+/// Goes on with the tick whose models wait, and deals with every tick since the anchor: the newest
+/// may ask, those before it were missed.
 fn look_at_ticks(seen: &ObservedSchedule, ticks: &Ticks, plan: &mut SchedulePlan) {
+    queue::advance(seen, ticks.blackout_at(seen.now).is_some(), plan);
     let Some(anchor) = plan.status.anchor_time.as_ref().map(|time| time.0) else {
         return;
     };
@@ -207,31 +242,15 @@ fn look_at_ticks(seen: &ObservedSchedule, ticks: &Ticks, plan: &mut SchedulePlan
         );
         plan.notes.push(warning("TicksMissed", message));
     }
-    match decide(seen, ticks, tick) {
-        Ok(request) => {
-            record(&mut plan.status, (tick.time, None), "Requested");
-            plan.status.last_schedule_time = Some(stored(tick.time));
-            let (what, reason) = match seen.spec.action {
-                ScheduleAction::Retrain => ("retrain", "RetrainRequested"),
-                ScheduleAction::RefreshTables => ("refresh", "RefreshRequested"),
-            };
-            let message = format!(
-                "asked {} for the {what} of {}",
-                seen.spec.model_ref.name, tick.time
-            );
-            plan.notes.push(Note {
-                kind: NoteType::Normal,
-                reason,
-                message,
-            });
-            plan.request = request;
+    match obstacle(seen, ticks, tick, &plan.status) {
+        None => {
+            queue::abandon(seen, "Replaced", plan);
+            queue::begin(seen, tick, plan);
         }
-        Err(reason) => {
+        Some(reason) => {
             skip(&mut plan.status, (tick.time, None), reason);
-            plan.notes.push(warning(
-                "TickSkipped",
-                format!("nothing was asked for at {}: {reason}", tick.time),
-            ));
+            let message = format!("nothing was asked for at {}: {reason}", tick.time);
+            plan.notes.push(warning("TickSkipped", message));
         }
     }
     plan.status.anchor_time = Some(stored(tick.time));
@@ -246,44 +265,32 @@ fn missed_before(ticks: &Ticks, newest: Tick, anchor: Timestamp) -> Vec<Timestam
         .collect()
 }
 
-/// The request for a tick (`None` where it has been written already), or why there is none.
-fn decide(
+/// Why a tick asks no model at all.
+fn obstacle(
     seen: &ObservedSchedule,
     ticks: &Ticks,
     tick: Tick,
-) -> Result<Option<String>, &'static str> {
-    let Some(model) = &seen.model else {
-        return Err("ModelMissing");
-    };
-    let request = |replace| RetrainRequest {
-        trigger: Trigger::Schedule,
-        requester: seen.name.clone(),
-        replace,
-        if_data_changed: seen.spec.skip_if_data_unchanged,
-        time: tick.due,
-    };
-    // Asked before, and the status was not written: what runs now may be what this tick asked for.
-    let ours = |text: &String| {
-        [false, true]
-            .iter()
-            .any(|replace| request(*replace).to_string() == *text)
-    };
-    if model.request.as_ref().is_some_and(ours) || model.last_handled.as_ref().is_some_and(ours) {
-        return Ok(None);
-    }
+    status: &RetrainScheduleStatus,
+) -> Option<&'static str> {
+    let forbids = seen.spec.concurrency_policy == ConcurrencyPolicy::Forbid;
     let late = seen.now.duration_since(tick.due);
-    if late > SignedDuration::from_secs(seen.spec.starting_deadline_seconds) {
-        return Err("DeadlineExceeded");
+    if seen.models.is_empty() {
+        Some(nobody(seen))
+    } else if forbids && status.queue.is_some() {
+        Some("QueueActive")
+    } else if queue::has_begun(seen, tick) {
+        None
+    } else if late > SignedDuration::from_secs(seen.spec.starting_deadline_seconds) {
+        Some("DeadlineExceeded")
+    } else {
+        ticks.blackout(tick).map(|_| "Blackout")
     }
-    if ticks.blackout(tick).is_some() {
-        return Err("Blackout");
-    }
-    if model.suspended {
-        return Err("ModelSuspended");
-    }
-    match seen.spec.concurrency_policy {
-        ConcurrencyPolicy::Forbid if model.active => Err("RunActive"),
-        _ => Ok(Some(request(model.active).to_string())),
+}
+
+fn nobody(seen: &ObservedSchedule) -> &'static str {
+    match seen.spec.model_selector {
+        Some(_) => "NoneSelected",
+        None => "ModelMissing",
     }
 }
 
@@ -305,6 +312,9 @@ fn record(status: &mut RetrainScheduleStatus, (time, trigger): Occasion, outcome
             time: stored(time),
             trigger,
             outcome: outcome.to_owned(),
+            requested: None,
+            skipped: None,
+            waiting: None,
         },
     );
     status.recent.truncate(MAX_RECENT);
@@ -317,31 +327,39 @@ fn fate(seen: &ObservedSchedule, next: Option<Tick>) -> Fate {
         reason,
         message,
     };
-    let model = &seen.spec.model_ref.name;
-    match (next, &seen.model) {
+    let (whom, models) = (selection::selected(&seen.spec), seen.models.len());
+    let (many, drifts) = (
+        seen.spec.model_selector.is_some(),
+        seen.spec.on_drift.is_some(),
+    );
+    let what = match (seen.spec.action, many) {
+        (ScheduleAction::Retrain, _) => "a retrain",
+        (ScheduleAction::RefreshTables, false) => "a refresh of its tables",
+        (ScheduleAction::RefreshTables, true) => "a refresh of their tables",
+    };
+    match (next, &seen.spec.schedule) {
         _ if seen.spec.suspend => {
             well(false, "Suspended", "suspended: asks for nothing".to_owned())
         }
-        (None, _) if seen.spec.schedule.is_some() => Fate {
+        (None, Some(schedule)) => Fate {
             scheduled: false,
             stalls: true,
             reason: "NeverFires",
-            message: format!(
-                "spec.schedule: {:?} fits no date",
-                seen.spec.schedule.as_deref().unwrap_or_default()
-            ),
+            message: format!("spec.schedule: {schedule:?} fits no date"),
         },
-        (_, None) => well(
-            false,
-            "ModelMissing",
-            format!("there is no rankingmodel {model:?}"),
-        ),
-        (next, Some(_)) => {
-            let what = match seen.spec.action {
-                ScheduleAction::Retrain => "a retrain",
-                ScheduleAction::RefreshTables => "a refresh of its tables",
-            };
-            let when = match (next.is_some(), seen.spec.on_drift.is_some()) {
+        _ if models == 0 && many => well(false, nobody(seen), format!("there are none of {whom}")),
+        _ if models == 0 => {
+            let message = format!("there is no rankingmodel {whom:?}");
+            well(false, nobody(seen), message)
+        }
+        (Some(_), _) if many => {
+            let most = seen.spec.parallelism;
+            let message =
+                format!("asks {whom}, {models} now, for {what} at each tick, {most} at a time");
+            well(true, "Scheduled", message)
+        }
+        (next, _) => {
+            let when = match (next.is_some(), drifts) {
                 (true, true) => "at each tick, and when its requests have drifted",
                 (true, false) => "at each tick",
                 (false, _) => "when its requests have drifted",
@@ -351,7 +369,7 @@ fn fate(seen: &ObservedSchedule, next: Option<Tick>) -> Fate {
             } else {
                 "OnDrift"
             };
-            well(true, reason, format!("asks {model} for {what} {when}"))
+            well(true, reason, format!("asks {whom} for {what} {when}"))
         }
     }
 }

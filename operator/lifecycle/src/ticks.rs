@@ -104,9 +104,14 @@ impl Ticks {
 
     /// The blackout in which this tick is due.
     pub fn blackout(&self, tick: Tick) -> Option<&Blackout> {
+        self.blackout_at(tick.due)
+    }
+
+    /// The blackout at this instant.
+    pub fn blackout_at(&self, instant: Timestamp) -> Option<&Blackout> {
         self.blackouts
             .iter()
-            .find(|blackout| (blackout.start_time.0..blackout.end_time.0).contains(&tick.due))
+            .find(|blackout| (blackout.start_time.0..blackout.end_time.0).contains(&instant))
     }
 
     fn tick(&self, time: Timestamp) -> Tick {

@@ -12,10 +12,11 @@ use kube::{
     core::PartialObjectMeta,
     runtime::{
         controller::{trigger_owners, trigger_self, trigger_with},
-        reflector::ObjectRef,
+        reflector::{ObjectRef, Store},
     },
 };
 use searchop_api::{RankingModel, RetrainSchedule};
+use searchop_lifecycle::selects;
 use tokio_util::sync::CancellationToken;
 
 use super::reconcile;
@@ -47,7 +48,7 @@ pub async fn run(
         owned::<Service>(&scope),
         owned::<HorizontalPodAutoscaler>(&scope),
         owned::<PodDisruptionBudget>(&scope),
-        scheduled(&scope),
+        scheduled(&scope, store.clone()),
     ])
     .take_until(stop.cancelled_owned());
     let ready = store.clone();
@@ -74,16 +75,21 @@ where
     trigger_owners::<Guarded<RankingModel>, _>(changes, (), ()).boxed()
 }
 
-/// A schedule's next tick is shown by its model.
-fn scheduled(scope: &Scope) -> Queue {
+/// A schedule's next tick is shown by its models.
+fn scheduled(scope: &Scope, models: Store<Guarded<RankingModel>>) -> Queue {
     let schedules = scope.changes::<Guarded<RetrainSchedule>>("");
-    trigger_with(schedules, |schedule: Guarded<RetrainSchedule>| {
-        let namespace = schedule.namespace().unwrap_or_default();
-        let schedule = schedule.0.ok()?;
-        Some(
-            ObjectRef::<Guarded<RankingModel>>::new(&schedule.spec.model_ref.name)
-                .within(&namespace),
-        )
+    trigger_with(schedules, move |schedule: Guarded<RetrainSchedule>| {
+        let namespace = schedule.namespace();
+        let is_asked = |model: &Arc<Guarded<RankingModel>>| {
+            let both = model.0.as_ref().ok().zip(schedule.0.as_ref().ok());
+            model.namespace() == namespace
+                && both.is_some_and(|(model, schedule)| selects(&schedule.spec, model))
+        };
+        let known = models.state();
+        let asked = known.iter().filter(|model| is_asked(model));
+        asked
+            .map(|model| ObjectRef::from_obj(&**model))
+            .collect::<Vec<_>>()
     })
     .boxed()
 }

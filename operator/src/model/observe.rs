@@ -5,7 +5,7 @@ use k8s_openapi::api::{apps::v1::Deployment, batch::v1::Job, core::v1::Pod};
 use kube::ResourceExt;
 use searchop_api::{DriftStatus, RankingModel, RetrainSchedule, ScheduleAction};
 use searchop_contract::{TrafficReport, labels};
-use searchop_lifecycle::{JobKey, Observed, ObservedJob, is_under_way};
+use searchop_lifecycle::{JobKey, Observed, ObservedJob, is_under_way, selects};
 
 use super::{job_state, scrape, serving_state};
 use crate::{
@@ -36,7 +36,7 @@ pub async fn observe(calls: &Calls, owner: &Owner, model: &RankingModel) -> Resu
     let (run_job, (deployment, ranker_pods), next_retrain) = tokio::try_join!(
         run_job(calls, owner, model),
         ranker(calls, owner, model),
-        next_retrain(calls, owner)
+        next_retrain(calls, owner, model)
     )?;
     let traffic = traffic(model, &ranker_pods).await;
     Ok(World {
@@ -126,17 +126,21 @@ async fn ranker(
 }
 
 /// The earliest tick at which the schedules of this model ask for a retrain.
-async fn next_retrain(calls: &Calls, owner: &Owner) -> Result<Option<Timestamp>, Error> {
+async fn next_retrain(
+    calls: &Calls,
+    owner: &Owner,
+    model: &RankingModel,
+) -> Result<Option<Timestamp>, Error> {
     let schedules = calls
         .list_readable::<RetrainSchedule>(&owner.namespace)
         .await?;
-    Ok(earliest_tick(&schedules, &owner.name))
+    Ok(earliest_tick(&schedules, model))
 }
 
-fn earliest_tick(schedules: &[RetrainSchedule], model: &str) -> Option<Timestamp> {
+fn earliest_tick(schedules: &[RetrainSchedule], model: &RankingModel) -> Option<Timestamp> {
     schedules
         .iter()
-        .filter(|schedule| schedule.spec.model_ref.name == model && !schedule.spec.suspend)
+        .filter(|schedule| !schedule.spec.suspend && selects(&schedule.spec, model))
         .filter(|schedule| schedule.spec.action == ScheduleAction::Retrain)
         .filter_map(|schedule| Some(schedule.status.as_ref()?.next_schedule_time.as_ref()?.0))
         .min()
@@ -220,10 +224,17 @@ mod tests {
             schedule("others", false, "2026-03-01T02:00:00Z"),
             asks("RefreshTables", "products", false, "2026-03-01T02:00:00Z"),
         ];
+        let model = |name: &str| -> RankingModel {
+            serde_json::from_value(json!({
+                "apiVersion": "searchop.io/v1alpha1", "kind": "RankingModel", "metadata": {"name": name},
+                "spec": {"data": {"synthetic": {}}, "artifacts": {"uri": "pvc://models/products"}}
+            }))
+            .unwrap()
+        };
         assert_eq!(
-            earliest_tick(&schedules, "products"),
+            earliest_tick(&schedules, &model("products")),
             Some("2026-03-02T02:00:00Z".parse().unwrap())
         );
-        assert_eq!(earliest_tick(&schedules, "nothing"), None);
+        assert_eq!(earliest_tick(&schedules, &model("nothing")), None);
     }
 }

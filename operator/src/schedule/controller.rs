@@ -42,7 +42,8 @@ pub async fn run(context: Arc<Context>, scope: Scope, stop: CancellationToken) {
     .await;
 }
 
-/// The schedules that point at a model.
+/// The schedules that a change of the model may concern: one that selects by labels may wait for it
+/// to end, also where it lost the label.
 fn of_model(
     schedules: &Store<Guarded<RetrainSchedule>>,
     model: &Guarded<RankingModel>,
@@ -50,10 +51,10 @@ fn of_model(
     let (namespace, name) = (model.namespace(), model.name_any());
     let points_here = |schedule: &Arc<Guarded<RetrainSchedule>>| {
         schedule.namespace() == namespace
-            && schedule
-                .0
-                .as_ref()
-                .is_ok_and(|schedule| schedule.spec.model_ref.name == name)
+            && schedule.0.as_ref().is_ok_and(|schedule| {
+                let reference = schedule.spec.model_ref.as_ref();
+                reference.is_none_or(|reference| reference.name == name)
+            })
     };
     schedules
         .state()

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use futures::{FutureExt, future::BoxFuture};
 use kube::{Resource, ResourceExt, runtime::controller::Action};
-use searchop_api::{RankingModel, RetrainSchedule};
-use searchop_lifecycle::{ObservedModel, ObservedSchedule, plan_schedule};
+use searchop_api::{RankingModel, RetrainSchedule, RetrainScheduleSpec};
+use searchop_lifecycle::{ObservedModel, ObservedSchedule, plan_schedule, selects};
 use serde_json::json;
 
 use crate::runtime::{
@@ -38,18 +38,14 @@ async fn advance(
     namespace: &str,
     mut schedule: RetrainSchedule,
 ) -> Result<Action, Error> {
-    let model: Option<RankingModel> = context
-        .calls
-        .get(namespace, &schedule.spec.model_ref.name)
-        .await?;
-    let model = model.filter(|model| !is_being_deleted(model));
-    let seen = observed(&schedule, model.as_ref(), (context.now)());
+    let models = selected(context, namespace, &schedule.spec).await?;
+    let seen = observed(&schedule, &models, (context.now)());
     let planned = plan_schedule(&seen);
-    if let (Some(request), Some(model)) = (&planned.request, &model) {
-        context
-            .calls
-            .annotate(model, json!({schedule.spec.action.annotation(): request}))
-            .await?;
+    for asking in &planned.requests {
+        let annotations = json!({schedule.spec.action.annotation(): asking.request});
+        for model in models.iter().filter(|one| one.name_any() == asking.model) {
+            context.calls.annotate(model, annotations.clone()).await?;
+        }
     }
     if differs(schedule.status.as_ref(), &planned.status) {
         schedule.status = Some(planned.status);
@@ -63,9 +59,28 @@ async fn advance(
     Ok(Action::requeue(pause(planned.wake_at, seen.now)))
 }
 
+/// The models that the schedule asks.
+async fn selected(
+    context: &Context,
+    namespace: &str,
+    spec: &RetrainScheduleSpec,
+) -> Result<Vec<RankingModel>, Error> {
+    let calls = &context.calls;
+    let mut models: Vec<RankingModel> = match &spec.model_ref {
+        Some(reference) => calls
+            .get(namespace, &reference.name)
+            .await?
+            .into_iter()
+            .collect(),
+        None => calls.list_readable(namespace).await?,
+    };
+    models.retain(|model| selects(spec, model) && !is_being_deleted(model));
+    Ok(models)
+}
+
 fn observed(
     schedule: &RetrainSchedule,
-    model: Option<&RankingModel>,
+    models: &[RankingModel],
     now: jiff::Timestamp,
 ) -> ObservedSchedule {
     ObservedSchedule {
@@ -74,7 +89,10 @@ fn observed(
         generation: schedule.metadata.generation.unwrap_or_default(),
         spec: schedule.spec.clone(),
         status: schedule.status.clone().unwrap_or_default(),
-        model: model.map(|model| ObservedModel::of(model, schedule.spec.action)),
+        models: models
+            .iter()
+            .map(|model| ObservedModel::of(model, schedule.spec.action, now))
+            .collect(),
         now,
     }
 }

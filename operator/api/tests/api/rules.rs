@@ -361,6 +361,46 @@ fn time_zones_have_a_form() {
 }
 
 #[test]
+fn a_schedule_asks_one_model_or_selects_them() {
+    let of = |whom: Value| {
+        let mut schedule = serde_json::to_value(schedule("suspend", false)).unwrap();
+        for (field, value) in whom.as_object().unwrap() {
+            schedule["spec"][field] = value.clone();
+        }
+        let schedule: RetrainSchedule = serde_json::from_value(schedule).unwrap();
+        words(schedule.validate_cel())
+    };
+    let label = |requirement: Value| json!({"modelRef": null, "modelSelector": {"matchExpressions": [requirement]}});
+    for good in [
+        json!({}),
+        json!({"modelRef": null, "modelSelector": {}}),
+        json!({"modelRef": null, "modelSelector": {"matchLabels": {"team": "search"}}, "parallelism": 2}),
+        label(json!({"key": "tier", "operator": "In", "values": ["gold"]})),
+        label(json!({"key": "tier", "operator": "Exists"})),
+    ] {
+        assert_eq!(of(good.clone()), "", "{good}");
+    }
+    let one = "exactly one of modelRef and modelSelector";
+    let values = "values are needed by the operators In and NotIn, and by no other";
+    for (bad, message) in [
+        (json!({"modelRef": null}), one),
+        (json!({"modelSelector": {}}), one),
+        (
+            json!({"modelRef": null, "modelSelector": {}, "onDrift": {}}),
+            "onDrift needs modelRef",
+        ),
+        (label(json!({"key": "tier", "operator": "NotIn"})), values),
+        (
+            label(json!({"key": "tier", "operator": "DoesNotExist", "values": ["gold"]})),
+            values,
+        ),
+    ] {
+        let found = of(bad.clone());
+        assert!(found.contains(message), "{bad}: {found:?}");
+    }
+}
+
+#[test]
 fn a_blackout_ends_after_it_starts() {
     let blackout = |start: &str, end: &str| {
         schedule("blackouts", json!([{"startTime": start, "endTime": end}]))

@@ -25,7 +25,7 @@ struct Facts {
 pub async fn describe(args: &About, log: Log) -> Result<(), ClusterError> {
     let cluster = Cluster::find(&args.target).await?;
     let model: RankingModel = cluster.get(&args.name).await?;
-    let schedules = schedules_of(&cluster, &args.name).await?;
+    let schedules = schedules_of(&cluster, &model).await?;
     let events = match happenings(&cluster, &model, &schedules).await {
         Ok(found) => Some(found),
         // Roles that may read models often may not read events; the page is worth it without.

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Event;
 use kube::{ResourceExt, api::ListParams};
 use searchop_api::{RankingModel, RetrainSchedule};
+use searchop_lifecycle::selects;
 
 use super::{connection::Cluster, error::ClusterError};
 use crate::{
@@ -27,7 +28,7 @@ pub struct Happening {
 pub async fn events(args: &About, log: Log) -> Result<(), ClusterError> {
     let cluster = Cluster::find(&args.target).await?;
     let model: RankingModel = cluster.get(&args.name).await?;
-    let schedules = schedules_of(&cluster, &args.name).await?;
+    let schedules = schedules_of(&cluster, &model).await?;
     let found = happenings(&cluster, &model, &schedules).await?;
     if found.is_empty() {
         log.info(
@@ -42,10 +43,10 @@ pub async fn events(args: &About, log: Log) -> Result<(), ClusterError> {
 /// The schedules that ask this model.
 pub async fn schedules_of(
     cluster: &Cluster,
-    model: &str,
+    model: &RankingModel,
 ) -> Result<Vec<RetrainSchedule>, ClusterError> {
     let mut all: Vec<RetrainSchedule> = cluster.list(&ListParams::default()).await?;
-    all.retain(|schedule| schedule.spec.model_ref.name == model);
+    all.retain(|schedule| selects(&schedule.spec, model));
     Ok(all)
 }
 

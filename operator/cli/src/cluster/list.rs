@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use kube::{ResourceExt, api::ListParams};
 use searchop_api::{RankingModel, RetrainSchedule, conditions};
+use searchop_lifecycle::selected;
 use serde::Serialize;
 
 use super::{
@@ -146,7 +147,7 @@ impl Listed for RetrainSchedule {
         let next = status.next_schedule_time;
         let mut columns = vec![
             ("NAME", self.name_any()),
-            ("MODEL", self.spec.model_ref.name.clone()),
+            ("MODEL", selected(&self.spec)),
             ("ACTION", self.spec.action.as_str().to_owned()),
             ("SCHEDULE", self.spec.schedule.clone().unwrap_or_default()),
             ("TIME-ZONE", self.spec.time_zone.clone()),

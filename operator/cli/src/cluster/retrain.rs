@@ -32,8 +32,9 @@ pub async fn retrain(args: &AskRetrain, log: Log) -> Result<Exit, ClusterError> 
             "asked for a refresh of its tables",
         ),
     };
-    let last = ObservedModel::of(&model, action).last_handled;
-    let request = request(args, last.as_deref(), Timestamp::now())?;
+    let now = Timestamp::now();
+    let last = ObservedModel::of(&model, action, now).last_handled;
+    let request = request(args, last.as_deref(), now)?;
     let verb = Verb {
         target: &change.target,
         how: change.how,

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 use kube::{ResourceExt, api::ListParams};
-use searchop_api::{RetrainSchedule, conditions};
+use searchop_api::{RetrainSchedule, TickRecord, conditions};
+use searchop_lifecycle::selected;
 
 use super::{connection::Cluster, error::ClusterError, list::objects};
 use crate::{
@@ -54,14 +55,14 @@ fn page(found: &RetrainSchedule, now: Timestamp) -> Result<String, ClusterError>
     let mut page = format!(
         "Schedule  {} asks {}\nWhen      {}\nScheduled {state}\n",
         found.name_any(),
-        spec.model_ref.name,
+        selected(spec),
         when + &late,
     );
     if !status.recent.is_empty() {
         let mut ticks = table(&["TICK", "OF", "CAME OF IT"]);
         for tick in &status.recent {
             let of = tick.trigger.map_or("", |trigger| trigger.as_str());
-            ticks.add_row([tick.time.0.to_string(), of.to_owned(), tick.outcome.clone()]);
+            ticks.add_row([tick.time.0.to_string(), of.to_owned(), came_of(tick)]);
         }
         page += &format!("\n{}", text(&mut ticks));
     }
@@ -70,13 +71,48 @@ fn page(found: &RetrainSchedule, now: Timestamp) -> Result<String, ClusterError>
     Ok(page + "\n" + &coming)
 }
 
+fn came_of(tick: &TickRecord) -> String {
+    let counts = [
+        ("asked", tick.requested),
+        ("skipped", tick.skipped),
+        ("waiting", tick.waiting),
+    ];
+    let counted: Vec<String> = counts
+        .iter()
+        .filter_map(|(what, count)| Some(format!("{} {what}", (*count)?)))
+        .collect();
+    match counted.is_empty() {
+        true => tick.outcome.clone(),
+        false => format!("{}: {}", tick.outcome, counted.join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use searchop_api::ModelSelector;
+
     use super::*;
     use crate::cluster::testing;
 
     #[test]
     fn a_schedule_with_its_past_and_its_future() {
         insta::assert_snapshot!(page(&testing::schedule(), testing::now()).unwrap());
+    }
+
+    #[test]
+    fn a_schedule_of_many_models_says_how_many_were_asked() {
+        let mut schedule = testing::schedule();
+        schedule.spec.model_ref = None;
+        schedule.spec.model_selector = Some(ModelSelector::default());
+        let status = schedule.status.as_mut().unwrap();
+        let tick = &mut status.recent[0];
+        (tick.requested, tick.skipped, tick.waiting) = (Some(2), Some(1), Some(3));
+        let page = page(&schedule, testing::now()).unwrap();
+        assert!(page.contains("weekly asks all models"), "{page}");
+        assert!(
+            page.contains("Requested: 2 asked, 1 skipped, 3 waiting"),
+            "{page}"
+        );
+        assert!(page.contains("all models for a retrain"), "{page}");
     }
 }

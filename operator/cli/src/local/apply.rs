@@ -45,14 +45,16 @@ pub fn apply_model(
         ApplyError::Refused(Problems::from_cel("RankingModel", &wanted, &errors))
     })?;
     let changed = stored.spec != wanted.spec;
-    let model = RankingModel {
+    let relabelled = stored.metadata.labels != wanted.metadata.labels;
+    let mut model = RankingModel {
         spec: wanted.spec,
         ..stored
     };
-    Ok(if changed {
-        (next_generation(model), Change::Configured)
-    } else {
-        (model, Change::Unchanged)
+    model.metadata.labels = wanted.metadata.labels;
+    Ok(match (changed, relabelled) {
+        (true, _) => (next_generation(model), Change::Configured),
+        (false, true) => (model, Change::Configured),
+        (false, false) => (model, Change::Unchanged),
     })
 }
 
@@ -137,6 +139,15 @@ mod tests {
             (Some(2), Change::Configured)
         );
         assert_eq!(second.metadata.uid, first.metadata.uid);
+        let mut labelled = model("a", 300, "pvc://c/a");
+        labelled.metadata.labels = Some([("team".to_owned(), "search".to_owned())].into());
+        let (third, change) = apply_model(Some(second), labelled, now()).unwrap();
+        assert_eq!(
+            (third.metadata.generation, change),
+            (Some(2), Change::Configured),
+            "a schedule may select by it"
+        );
+        assert_eq!(third.metadata.labels.unwrap()["team"], "search");
     }
 
     #[test]

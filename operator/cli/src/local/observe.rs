@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use searchop_api::{DriftStatus, RankingModel, RetrainSchedule, ScheduleAction, Strategy};
 use searchop_contract::labels;
-use searchop_lifecycle::{Observed, ObservedJob, ObservedServing};
+use searchop_lifecycle::{Observed, ObservedJob, ObservedServing, selects};
 
 /// Everything the plan may know of the model.
 pub struct Sight<'a> {
@@ -43,7 +43,7 @@ pub fn observe(sight: Sight<'_>, now: Timestamp) -> Observed {
 fn next_retrain(model: &RankingModel, schedules: &[RetrainSchedule]) -> Option<Timestamp> {
     schedules
         .iter()
-        .filter(|schedule| Some(&schedule.spec.model_ref.name) == model.metadata.name.as_ref())
+        .filter(|schedule| selects(&schedule.spec, model))
         .filter(|schedule| schedule.spec.action == ScheduleAction::Retrain)
         .filter_map(|schedule| Some(schedule.status.as_ref()?.next_schedule_time.as_ref()?.0))
         .min()

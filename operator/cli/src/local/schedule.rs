@@ -3,21 +3,22 @@
 use jiff::Timestamp;
 use kube::ResourceExt;
 use searchop_api::{RankingModel, RetrainSchedule};
-use searchop_lifecycle::{ObservedModel, ObservedSchedule};
+use searchop_lifecycle::{ObservedModel, ObservedSchedule, selects};
 
 pub fn observe_schedule(
     schedule: &RetrainSchedule,
     model: &RankingModel,
     now: Timestamp,
 ) -> ObservedSchedule {
-    let is_ours = schedule.spec.model_ref.name == model.name_any();
+    let asked = selects(&schedule.spec, model);
+    let model = asked.then(|| ObservedModel::of(model, schedule.spec.action, now));
     ObservedSchedule {
         namespace: schedule.namespace().unwrap_or_default(),
         name: schedule.name_any(),
         generation: schedule.metadata.generation.unwrap_or(1),
         spec: schedule.spec.clone(),
         status: schedule.status.clone().unwrap_or_default(),
-        model: is_ours.then(|| ObservedModel::of(model, schedule.spec.action)),
+        models: model.into_iter().collect(),
         now,
     }
 }

@@ -259,8 +259,8 @@ impl Local {
         for index in 0..self.schedules.len() {
             let observed = observe_schedule(&self.schedules[index], &self.model, now);
             let plan = plan_schedule(&observed);
-            if let Some(token) = &plan.request {
-                self.request(self.schedules[index].spec.action, token)?;
+            for asking in &plan.requests {
+                self.request(self.schedules[index].spec.action, &asking.request)?;
             }
             if plan.status != observed.status {
                 let mut schedule = self.schedules[index].clone();

@@ -5,10 +5,12 @@ use serde_json::json;
 use super::*;
 
 /// What the walk acts on, or may leave alone.
-const KNOWN: [&str; 19] = [
+const KNOWN: [&str; 21] = [
     "type",
     "properties",
     "required",
+    "additionalProperties",
+    "maxProperties",
     "items",
     "enum",
     "pattern",
@@ -42,6 +44,13 @@ fn keywords(schema: &Value, path: &str, unknown: &mut Vec<String>) {
     }
     for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
         keywords(schema, &join(path, name), unknown);
+    }
+    if fields.contains_key("additionalProperties") {
+        keywords(
+            &schema["additionalProperties"],
+            &format!("{path}.*"),
+            unknown,
+        );
     }
     if fields.contains_key("items") {
         keywords(&schema["items"], &format!("{path}[]"), unknown);
@@ -77,6 +86,7 @@ fn each_keyword_has_its_message() {
             "seed": {"type": "integer", "format": "int32"},
             "cpu": {"x-kubernetes-int-or-string": true, "pattern": "^[0-9]+m?$"},
             "on": {"type": "boolean"},
+            "labels": {"type": "object", "maxProperties": 1, "additionalProperties": {"type": "string", "maxLength": 3}},
             "gates": {
                 "type": "array", "maxItems": 2, "minItems": 1,
                 "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"],
@@ -147,6 +157,15 @@ fn each_keyword_has_its_message() {
         (
             json!({"uri": "abc", "on": "yes"}),
             "on: \"yes\" is not true or false",
+        ),
+        (json!({"uri": "abc", "labels": {"a": "b"}}), ""),
+        (
+            json!({"uri": "abc", "labels": {"a": "long"}}),
+            "labels.a: has 4 characters, at most 3 are allowed",
+        ),
+        (
+            json!({"uri": "abc", "labels": {"a": "b", "c": "d"}}),
+            "labels: has 2 entries, at most 1 are allowed",
         ),
         (
             json!({"uri": "abc", "ury": 1}),

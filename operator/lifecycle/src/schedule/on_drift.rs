@@ -7,14 +7,14 @@
 use jiff::{SignedDuration, Timestamp};
 use searchop_api::{ConcurrencyPolicy, OnDrift, Trigger};
 
-use super::{ObservedModel, ObservedSchedule, SchedulePlan, record, skip, warning};
-use crate::{Note, NoteType, RetrainRequest, time::stored};
+use super::{Asking, ObservedModel, ObservedSchedule, SchedulePlan, record, skip, warning};
+use crate::{Note, NoteType, RetrainRequest, selection::selected, time::stored};
 
 const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// Deals with the newest drifted window, if there is one that is not dealt with.
 pub(super) fn look(seen: &ObservedSchedule, plan: &mut SchedulePlan) {
-    let (Some(rules), Some(model)) = (&seen.spec.on_drift, &seen.model) else {
+    let (Some(rules), Some(model)) = (&seen.spec.on_drift, seen.models.first()) else {
         return;
     };
     let done = plan.status.last_drift_time.as_ref().map(|time| time.0);
@@ -25,19 +25,22 @@ pub(super) fn look(seen: &ObservedSchedule, plan: &mut SchedulePlan) {
         return;
     };
     // The model has one annotation, and a tick has just written it.
-    if plan.request.is_some() {
+    if !plan.requests.is_empty() {
         return;
     }
     let asked = &mut plan.status.drift_request_times;
     asked.retain(|time| seen.now < time.0 + WEEK);
     let asked: Vec<Timestamp> = asked.iter().map(|time| time.0).collect();
     let occasion = (window, Some(Trigger::Drift));
-    let name = &seen.spec.model_ref.name;
+    let name = selected(&seen.spec);
     match decide(seen, (rules, &asked), (model, window)) {
         Ok(request) => {
             record(&mut plan.status, occasion, "Requested");
             plan.status.drift_request_times.insert(0, stored(seen.now));
-            plan.request = request;
+            plan.requests.extend(request.map(|request| Asking {
+                model: model.name.clone(),
+                request,
+            }));
             plan.notes.push(Note {
                 kind: NoteType::Normal,
                 reason: "RetrainRequested",

@@ -12,7 +12,7 @@ fn hourly(now: &str) -> ObservedSchedule {
         spec: from_value(json!({"modelRef": {"name": "products"}, "schedule": "0 * * * *"}))
             .unwrap(),
         status: RetrainScheduleStatus::default(),
-        model: Some(ObservedModel::default()),
+        models: vec![ObservedModel::default()],
         now: at(now),
     }
 }
@@ -26,13 +26,17 @@ fn pass(seen: &mut ObservedSchedule, now: &str) -> SchedulePlan {
     assert_eq!(
         again,
         SchedulePlan {
-            request: None,
+            requests: vec![],
             notes: vec![],
             ..plan.clone()
         },
         "no fixed point"
     );
     plan
+}
+
+fn request(plan: &SchedulePlan) -> Option<&str> {
+    plan.requests.first().map(|asking| &*asking.request)
 }
 
 fn recent(plan: &SchedulePlan) -> Vec<(String, &str)> {
@@ -52,17 +56,14 @@ fn condition<'a>(plan: &'a SchedulePlan, type_: &str) -> (&'a str, &'a str) {
 fn a_new_schedule_fires_for_no_past_tick_and_then_at_each() {
     let mut seen = hourly("2026-11-24T09:30:00Z");
     let plan = pass(&mut seen, "2026-11-24T09:30:00Z");
-    assert_eq!(plan.request, None);
+    assert_eq!(request(&plan), None);
     assert_eq!(plan.wake_at, Some(at("2026-11-24T10:00:00Z")));
     assert_eq!(
         (condition(&plan, READY), condition(&plan, SCHEDULED)),
         (("True", "Scheduled"), ("True", "Scheduled"))
     );
     let plan = pass(&mut seen, "2026-11-24T10:00:02.7Z");
-    assert_eq!(
-        plan.request.as_deref(),
-        Some("Schedule/hourly/2026-11-24T10:00:00Z")
-    );
+    assert_eq!(request(&plan), Some("Schedule/hourly/2026-11-24T10:00:00Z"));
     assert_eq!(
         recent(&plan),
         [("2026-11-24T10:00:00Z".to_owned(), "Requested")]
@@ -72,7 +73,7 @@ fn a_new_schedule_fires_for_no_past_tick_and_then_at_each() {
         Some(stored(at("2026-11-24T10:00:00Z")))
     );
     assert_eq!(plan.wake_at, Some(at("2026-11-24T11:00:00Z")));
-    assert_eq!(pass(&mut seen, "2026-11-24T10:59:59Z").request, None);
+    assert_eq!(pass(&mut seen, "2026-11-24T10:59:59Z").requests, []);
 }
 
 #[test]
@@ -80,10 +81,7 @@ fn of_missed_ticks_only_the_newest_runs_and_only_inside_the_deadline() {
     let mut seen = hourly("2026-11-24T09:30:00Z");
     pass(&mut seen, "2026-11-24T09:30:00Z");
     let plan = pass(&mut seen, "2026-11-24T12:20:00Z");
-    assert_eq!(
-        plan.request.as_deref(),
-        Some("Schedule/hourly/2026-11-24T12:00:00Z")
-    );
+    assert_eq!(request(&plan), Some("Schedule/hourly/2026-11-24T12:00:00Z"));
     assert_eq!(
         recent(&plan),
         [
@@ -101,22 +99,19 @@ fn of_missed_ticks_only_the_newest_runs_and_only_inside_the_deadline() {
     );
     seen.spec.starting_deadline_seconds = 600;
     let plan = pass(&mut seen, "2026-11-24T13:10:01Z");
-    assert_eq!(plan.request, None);
+    assert_eq!(request(&plan), None);
     assert_eq!(
         plan.status.last_skip.as_ref().unwrap().reason,
         "DeadlineExceeded"
     );
     let plan = pass(&mut seen, "2026-11-24T14:10:00Z");
     assert!(
-        plan.request.is_some(),
+        request(&plan).is_some(),
         "ten minutes late is inside ten minutes"
     );
     // Ten years later: one tick, the last twenty remembered.
     let plan = pass(&mut seen, "2036-11-24T14:00:05Z");
-    assert_eq!(
-        plan.request.as_deref(),
-        Some("Schedule/hourly/2036-11-24T14:00:00Z")
-    );
+    assert_eq!(request(&plan), Some("Schedule/hourly/2036-11-24T14:00:00Z"));
     assert_eq!(plan.status.recent.len(), 20);
 }
 
@@ -157,10 +152,10 @@ fn why_a_tick_asks_for_nothing() {
     ] {
         let mut seen = hourly("2026-11-24T09:30:00Z");
         seen.spec.concurrency_policy = policy;
-        seen.model = model;
+        seen.models = model.into_iter().collect();
         pass(&mut seen, "2026-11-24T09:30:00Z");
         let plan = pass(&mut seen, "2026-11-24T10:00:00Z");
-        assert_eq!(plan.request.as_deref(), expected.ok());
+        assert_eq!(request(&plan), expected.ok());
         assert_eq!(
             plan.status.last_skip.as_ref().map(|skip| &*skip.reason),
             expected.err()
@@ -190,11 +185,11 @@ fn a_request_that_was_written_before_a_crash_counts_as_made() {
         },
     ] {
         let mut seen = ObservedSchedule {
-            model: Some(model),
+            models: vec![model],
             ..seen.clone()
         };
         let plan = pass(&mut seen, "2026-11-24T10:00:30Z");
-        assert_eq!(plan.request, None);
+        assert_eq!(request(&plan), None);
         assert_eq!(
             recent(&plan),
             [("2026-11-24T10:00:00Z".to_owned(), "Requested")]
@@ -203,13 +198,13 @@ fn a_request_that_was_written_before_a_crash_counts_as_made() {
 }
 
 #[test]
-fn edits_and_resumes_never_fire_for_the_past() {
+fn complaint_7_edits_and_resumes_never_fire_for_the_past() {
     let mut seen = hourly("2026-11-24T09:30:00Z");
     pass(&mut seen, "2026-11-24T09:30:00Z");
     seen.spec.schedule = Some("45 * * * *".into());
     let plan = pass(&mut seen, "2026-11-24T09:50:00Z");
     assert_eq!(
-        (plan.request, plan.wake_at),
+        (request(&plan), plan.wake_at),
         (None, Some(at("2026-11-24T10:45:00Z")))
     );
     seen.spec.suspend = true;
@@ -222,17 +217,17 @@ fn edits_and_resumes_never_fire_for_the_past() {
         (condition(&plan, READY), condition(&plan, SCHEDULED)),
         (("True", "Suspended"), ("False", "Suspended"))
     );
-    assert_eq!(pass(&mut seen, "2026-11-24T11:46:00Z").request, None);
+    assert_eq!(pass(&mut seen, "2026-11-24T11:46:00Z").requests, []);
     seen.spec.suspend = false;
     let plan = pass(&mut seen, "2026-11-24T12:50:00Z");
     assert_eq!(
-        (plan.request, plan.wake_at),
+        (request(&plan), plan.wake_at),
         (None, Some(at("2026-11-24T13:45:00Z")))
     );
     seen.spec.time_zone = "Asia/Kolkata".into();
     let plan = pass(&mut seen, "2026-11-24T13:46:00Z");
     assert_eq!(
-        (plan.request, plan.wake_at),
+        (request(&plan), plan.wake_at),
         (None, Some(at("2026-11-24T14:15:00Z")))
     );
 }
@@ -258,7 +253,8 @@ fn a_tick_inside_a_blackout_is_skipped_and_recorded() {
 
 fn plan_at(seen: &mut ObservedSchedule, now: &str) -> (Option<String>, String) {
     let plan = pass(seen, now);
-    (plan.request, plan.status.recent[0].outcome.clone())
+    let request = request(&plan).map(str::to_owned);
+    (request, plan.status.recent[0].outcome.clone())
 }
 
 #[test]
@@ -270,9 +266,9 @@ fn with_jitter_a_tick_asks_when_it_is_due_and_is_recorded_under_its_time() {
     let tick = at("2026-11-24T10:00:00Z");
     assert!(tick < due && due <= at("2026-11-24T10:15:00Z"), "{due}");
     assert_eq!(plan.status.next_schedule_time, Some(stored(due)));
-    assert_eq!(pass(&mut seen, "2026-11-24T10:00:00Z").request, None);
+    assert_eq!(pass(&mut seen, "2026-11-24T10:00:00Z").requests, []);
     let plan = pass(&mut seen, &due.to_string());
-    assert_eq!(plan.request, Some(format!("Schedule/hourly/{due}")));
+    assert_eq!(request(&plan), Some(&*format!("Schedule/hourly/{due}")));
     assert_eq!(plan.status.recent[0].time, stored(tick));
 }
 
@@ -280,14 +276,14 @@ fn with_jitter_a_tick_asks_when_it_is_due_and_is_recorded_under_its_time() {
 fn a_clock_that_jumps_back_repeats_nothing() {
     let mut seen = hourly("2026-11-24T09:30:00Z");
     pass(&mut seen, "2026-11-24T09:30:00Z");
-    assert!(pass(&mut seen, "2026-11-24T10:00:00Z").request.is_some());
+    assert!(!pass(&mut seen, "2026-11-24T10:00:00Z").requests.is_empty());
     let plan = pass(&mut seen, "2026-11-24T09:55:00Z");
     assert_eq!(
-        (plan.request, plan.wake_at),
+        (request(&plan), plan.wake_at),
         (None, Some(at("2026-11-24T11:00:00Z")))
     );
-    assert_eq!(pass(&mut seen, "2026-11-24T10:00:00Z").request, None);
-    assert!(pass(&mut seen, "2026-11-24T11:00:00Z").request.is_some());
+    assert_eq!(pass(&mut seen, "2026-11-24T10:00:00Z").requests, []);
+    assert!(!pass(&mut seen, "2026-11-24T11:00:00Z").requests.is_empty());
 }
 
 #[test]
@@ -343,11 +339,11 @@ proptest! {
         for (seconds, back, active) in steps {
             let shift = SignedDuration::from_secs(if back { -seconds / 2 } else { seconds });
             now = now.checked_add(shift).unwrap();
-            seen.model = Some(ObservedModel { active, ..Default::default() });
+            seen.models = vec![ObservedModel { active, ..Default::default() }];
             let plan = pass(&mut seen, &now.to_string());
-            if let Some(request) = plan.request {
-                prop_assert!(asked.last().is_none_or(|last| *last < request), "{request} after {asked:?}");
-                asked.push(request);
+            if let Some(request) = request(&plan) {
+                prop_assert!(asked.last().is_none_or(|last| **last < *request), "{request} after {asked:?}");
+                asked.push(request.to_owned());
             }
             prop_assert!(plan.status.recent.len() <= MAX_RECENT);
             prop_assert!(plan.wake_at.is_some_and(|wake| wake > now));
@@ -368,7 +364,7 @@ fn a_refresh_and_a_retrain_do_not_skip_each_other() {
             "status": status
         }))
         .unwrap();
-        ObservedModel::of(&model, action)
+        ObservedModel::of(&model, action, at("2026-11-24T09:30:00Z"))
     };
     let run = json!({
         "version": 2, "trainHash": "h1:1", "trigger": "Manual",
@@ -403,8 +399,10 @@ fn a_request_says_whether_unchanged_data_are_trained_on() {
     seen.spec.skip_if_data_unchanged = true;
     pass(&mut seen, "2026-11-24T10:30:00Z");
     let plan = pass(&mut seen, "2026-11-24T11:00:00Z");
-    let asked = plan.request.unwrap();
-    assert_eq!(asked, "Schedule/hourly!ifchanged/2026-11-24T11:00:00Z");
+    assert_eq!(
+        request(&plan),
+        Some("Schedule/hourly!ifchanged/2026-11-24T11:00:00Z")
+    );
 }
 
 /// Waits for drift alone, of a model whose newest window ended at `window` and has drifted.
@@ -414,7 +412,7 @@ fn on_drift(window: &str) -> ObservedSchedule {
     });
     ObservedSchedule {
         spec: from_value(spec).unwrap(),
-        model: Some(drifted(window)),
+        models: vec![drifted(window)],
         ..hourly(window)
     }
 }
@@ -429,20 +427,17 @@ fn drifted(window: &str) -> ObservedModel {
 #[test]
 fn a_schedule_without_ticks_waits_for_drift() {
     let mut seen = on_drift("2026-11-24T10:00:00Z");
-    seen.model = Some(ObservedModel::default());
+    seen.models = vec![ObservedModel::default()];
     let plan = pass(&mut seen, "2026-11-24T10:00:00Z");
     assert_eq!(
         (condition(&plan, READY), condition(&plan, SCHEDULED)),
         (("True", "OnDrift"), ("True", "OnDrift"))
     );
-    assert_eq!((&plan.request, plan.wake_at), (&None, None));
+    assert_eq!((request(&plan), plan.wake_at), (None, None));
     assert_eq!(plan.status.next_schedule_time, None);
-    seen.model = Some(drifted("2026-11-24T10:04:00Z"));
+    seen.models = vec![drifted("2026-11-24T10:04:00Z")];
     let plan = pass(&mut seen, "2026-11-24T10:05:00Z");
-    assert_eq!(
-        plan.request.as_deref(),
-        Some("Drift/hourly/2026-11-24T10:04:00Z")
-    );
+    assert_eq!(request(&plan), Some("Drift/hourly/2026-11-24T10:04:00Z"));
     assert_eq!(
         recent(&plan),
         [("2026-11-24T10:04:00Z".to_owned(), "Requested")]
@@ -466,7 +461,7 @@ fn drift_that_stays_asks_again_after_the_cooldown_within_the_weekly_budget() {
         ("2026-11-10T09:00:00Z", "Cooldown"),
         ("2026-11-10T10:00:00Z", "Requested"),
     ] {
-        seen.model = Some(drifted(window));
+        seen.models = vec![drifted(window)];
         let (request, found) = plan_at(&mut seen, window);
         assert_eq!(
             (request.is_some(), &*found),
@@ -542,12 +537,12 @@ fn why_a_drifted_window_asks_for_nothing() {
     ];
     for (model, expected) in rows {
         let mut seen = on_drift(window);
-        seen.model = Some(model.clone());
+        seen.models = vec![model.clone()];
         let plan = pass(&mut seen, "2026-11-24T10:00:30Z");
         let outcome = &*plan.status.recent[0].outcome;
         match expected {
-            Ok(request) => assert_eq!((plan.request.as_deref(), outcome), (request, "Requested")),
-            Err(reason) => assert_eq!((plan.request, outcome), (None, reason), "{model:?}"),
+            Ok(asked) => assert_eq!((request(&plan), outcome), (asked, "Requested")),
+            Err(reason) => assert_eq!((request(&plan), outcome), (None, reason), "{model:?}"),
         }
     }
     let mut seen = on_drift(window);
@@ -556,14 +551,17 @@ fn why_a_drifted_window_asks_for_nothing() {
     assert_eq!(plan_at(&mut seen, window), (None, "Blackout".to_owned()));
     let mut seen = on_drift(window);
     seen.spec.concurrency_policy = ConcurrencyPolicy::Replace;
-    seen.model.as_mut().unwrap().active = true;
-    let request = pass(&mut seen, window).request.unwrap();
-    assert_eq!(request, "Drift/hourly!replace/2026-11-24T10:00:00Z");
+    seen.models[0].active = true;
+    let plan = pass(&mut seen, window);
+    assert_eq!(
+        request(&plan),
+        Some("Drift/hourly!replace/2026-11-24T10:00:00Z")
+    );
     let mut seen = on_drift(window);
     seen.spec.suspend = true;
     assert_eq!(pass(&mut seen, window).status.recent, []);
     seen.spec.suspend = false;
-    assert!(pass(&mut seen, window).request.is_some(), "it still drifts");
+    assert_ne!(pass(&mut seen, window).requests, [], "it still drifts");
 }
 
 #[test]
@@ -576,14 +574,16 @@ fn a_tick_and_a_drifted_window_at_once_ask_one_after_the_other() {
         scheduled.message,
         "asks products for a retrain at each tick, and when its requests have drifted"
     );
-    seen.model = Some(drifted("2026-11-24T09:59:00Z"));
+    seen.models = vec![drifted("2026-11-24T09:59:00Z")];
     seen.now = at("2026-11-24T10:00:00Z");
     let plan = plan_schedule(&seen);
-    let tick = plan.request.unwrap();
+    let tick = request(&plan).unwrap().to_owned();
     assert!(tick.starts_with("Schedule/"), "{tick}");
     seen.status = plan.status;
-    seen.model.as_mut().unwrap().request = Some(tick);
+    seen.models[0].request = Some(tick);
     let plan = plan_schedule(&seen);
-    assert_eq!(plan.request, None);
+    assert_eq!(plan.requests, []);
     assert_eq!(plan.status.recent[0].outcome, "RequestPending");
 }
+
+mod many;

@@ -304,7 +304,7 @@ impl Case {
                 .copied();
             self.compare_plan(
                 &plan.status,
-                (asks, plan.request.is_some()),
+                (asks, !plan.requests.is_empty()),
                 (&recent, next),
             )
             .map_err(|what| self.difference(&format!("planned at {now}: {what}")))?;
@@ -355,7 +355,7 @@ impl Case {
             generation: 1,
             spec: from_value(spec).expect("the fields of a schedule"),
             status: RetrainScheduleStatus::default(),
-            model: Some(ObservedModel::default()),
+            models: vec![ObservedModel::default()],
             now,
         }
     }

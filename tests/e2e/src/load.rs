@@ -44,7 +44,53 @@ pub struct Load {
     /// How long, counted from when so many versions have answered.
     pub length: Duration,
     pub versions: usize,
+    pub asks: Asks,
 }
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// A product with its fields, which any model can rank.
+    Fields,
+    /// Twenty products by their ids, those of the shop of `small_model`.
+    Ids,
+}
+
+impl Asks {
+    pub const ALL: [Self; 2] = [Self::Fields, Self::Ids];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fields => "fields",
+            Self::Ids => "ids",
+        }
+    }
+
+    /// Body of the request of one user.
+    pub fn body(self, user: u64) -> String {
+        match self {
+            Self::Fields => REQUEST.to_owned(),
+            Self::Ids => {
+                let products: Vec<String> = listed(500, jiff::Timestamp::now()).take(20).collect();
+                serde_json::json!({
+                    "query": "running shoes", "user_id": format!("u-{user}"), "products": products
+                })
+                .to_string()
+            }
+        }
+    }
+}
+
+/// Ids in the middle of the catalogue of a made-up shop of so many products. Its numbers go up with
+/// the days, as products come and go.
+fn listed(products: i64, now: jiff::Timestamp) -> impl Iterator<Item = String> {
+    let day = now.as_second() / 86_400;
+    let newest = (day + 1) * products / LIFETIME_DAYS;
+    (newest - products / 2..newest).map(|number| format!("p{number:05}"))
+}
+
+/// Days for which the trainer's made-up shop lists a product.
+const LIFETIME_DAYS: i64 = 1000;
 
 /// Asks `authority` (`host:port`).
 pub async fn run(authority: &str, load: Load) -> Seen {
@@ -55,9 +101,12 @@ pub async fn run(authority: &str, load: Load) -> Seen {
         tokio::spawn(async move {
             let kept = client();
             let mut counted = false;
+            let mut user = n as u64;
             while Instant::now() < *end.lock().unwrap() {
                 let http = if n % 2 == 0 { kept.clone() } else { client() };
-                note(&seen, post(&http, &authority, REQUEST).await);
+                let body = load.asks.body(user);
+                note(&seen, post(&http, &authority, &body).await);
+                user += 1;
                 if !counted && seen.lock().unwrap().digests.len() >= load.versions {
                     counted = true;
                     let mut end = end.lock().unwrap();

@@ -95,6 +95,7 @@ pub async fn start_load(namespace: &TestNamespace, name: &str, service: &str, lo
         load.pause.as_millis().to_string(),
         load.length.as_secs().to_string(),
         load.versions.to_string(),
+        load.asks.as_str().to_owned(),
     ];
     let arguments = arguments.each_ref().map(String::as_str);
     create(namespace, probe(name, &arguments, None)).await;

@@ -2,9 +2,9 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use searchop_e2e::load::{self, Load};
+use searchop_e2e::load::{self, Asks, Load};
 
-const USAGE: &str = "usage: searchop-probe load HOST:PORT CLIENTS PAUSE_MS SECONDS VERSIONS | searchop-probe alter FILE";
+const USAGE: &str = "usage: searchop-probe load HOST:PORT CLIENTS PAUSE_MS SECONDS VERSIONS fields|ids | searchop-probe alter FILE";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -29,12 +29,14 @@ async fn run(words: &[&str]) -> Result<String, String> {
             .map_err(|error| format!("{text:?}: {error}\n{USAGE}"))
     };
     match words {
-        ["load", authority, clients, pause, seconds, versions] => {
+        ["load", authority, clients, pause, seconds, versions, asks] => {
+            let known = Asks::ALL.into_iter().find(|known| known.as_str() == *asks);
             let load = Load {
                 clients: number(clients)? as usize,
                 pause: Duration::from_millis(number(pause)?),
                 length: Duration::from_secs(number(seconds)?),
                 versions: number(versions)? as usize,
+                asks: known.ok_or(USAGE)?,
             };
             let seen = load::run(authority, load).await;
             serde_json::to_string(&seen).map_err(|error| error.to_string())

@@ -5,7 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::apps::v1::Deployment;
 use searchop_e2e::{
     kubectl::apply_ok,
-    load::Load,
+    load::{Asks, Load},
     models::{await_condition, merged, small_model},
     namespace::TestNamespace,
     pods, volumes,
@@ -50,6 +50,7 @@ async fn load_scales_a_ranker_up_and_rest_scales_it_down() {
             pause: Duration::from_millis(0),
             length: Duration::from_secs(75),
             versions: 1,
+            asks: Asks::Fields,
         },
     )
     .await;

@@ -9,7 +9,7 @@ use kube::{
 };
 use searchop_e2e::{
     kubectl::apply_ok,
-    load::Load,
+    load::{Asks, Load},
     models::{await_condition, merged, small_model},
     namespace::TestNamespace,
     pods, volumes,
@@ -20,7 +20,7 @@ use serde_json::json;
 use crate::{MINUTES, install_operator};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pod_that_finds_an_altered_model_never_gets_ready() {
+async fn complaint_17_a_pod_that_finds_an_altered_model_never_gets_ready() {
     install_operator();
     let namespace = TestNamespace::create("damage").await;
     volumes::claim(&namespace, "models");
@@ -76,6 +76,7 @@ async fn a_pod_that_finds_an_altered_model_never_gets_ready() {
             pause: Duration::from_millis(20),
             length: Duration::from_secs(5),
             versions: 1,
+            asks: Asks::Fields,
         },
     )
     .await;

@@ -12,6 +12,7 @@ mod damage;
 mod quick_start;
 mod rollout;
 mod s3;
+mod soak;
 
 use std::{process::Command, sync::Once, time::Duration};
 

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use searchop_e2e::{
     children::all_gone,
     kubectl::kubectl_ok,
-    load::{Load, REQUEST, rank},
+    load::{Asks, Load, REQUEST, rank},
     models::get,
     namespace::TestNamespace,
     pods, volumes,
@@ -83,6 +83,7 @@ async fn answers_from_a_pod(namespace: &TestNamespace, digest: &str) {
             pause: Duration::from_millis(20),
             length: Duration::from_secs(3),
             versions: 1,
+            asks: Asks::Fields,
         },
     )
     .await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use searchop_api::Outcome;
 use searchop_e2e::{
     kubectl::apply_ok,
-    load::Load,
+    load::{Asks, Load},
     models::{await_condition, await_outcome, condition, get, merged, small_model},
     namespace::TestNamespace,
     pods, volumes,
@@ -35,6 +35,7 @@ async fn a_new_version_rolls_out_without_a_failed_request_and_a_refused_one_not_
             pause: Duration::from_millis(5),
             length: Duration::from_secs(15),
             versions: 2,
+            asks: Asks::Fields,
         },
     )
     .await;

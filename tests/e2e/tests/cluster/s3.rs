@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
 use searchop_e2e::{
     kubectl::{apply_ok, kubectl_ok},
-    load::Load,
+    load::{Asks, Load},
     models::{await_condition, merged, small_model},
     namespace::TestNamespace,
     pods::{self, container_security, pod_security},
@@ -130,6 +130,7 @@ async fn data_and_versions_on_s3_work_and_rankers_never_see_the_click_logs_key()
             pause: Duration::from_millis(20),
             length: Duration::from_secs(3),
             versions: 1,
+            asks: Asks::Fields,
         },
     )
     .await;

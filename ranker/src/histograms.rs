@@ -75,6 +75,13 @@ impl Histograms {
         }
     }
 
+    /// Those of the training, in the same bins.
+    pub fn training_scores(&self) -> Vec<u64> {
+        let mut counts = self.reference.scores.training.clone();
+        counts.pop();
+        counts
+    }
+
     /// What the metrics port tells of them.
     pub fn report(&self, identity: &Identity) -> VersionHistograms {
         let scores = self.scores.counts();
@@ -186,6 +193,12 @@ mod tests {
 
         let report = histograms.report(&identity);
         assert_eq!((report.version, report.requests), (3, 5));
+        let scores = report.reference.scores.training.iter().rev().skip(1).rev();
+        assert!(scores.eq(&histograms.training_scores()));
+        assert_eq!(
+            histograms.training_scores().len(),
+            histograms.scores().counts.len()
+        );
         let all_in = |bins: &Bins, value: f64| {
             let mut counts = vec![0; bins.places()];
             counts[bin(&bins.bounds, value)] = 5;

@@ -89,6 +89,9 @@ pub struct VersionTraffic {
     /// Scores, one sampled row a request, in the bins of the model's reference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scores: Option<Buckets>,
+    /// Counts of the training's scores in the same bins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training_scores: Option<Vec<u64>>,
     /// Beside what was answered, for rankings in the shadow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shadow: Option<ShadowTraffic>,

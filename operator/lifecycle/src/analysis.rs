@@ -1,12 +1,16 @@
 //! Is a candidate that answers part of the requests as sound as what serves?
 //!
-//! Everything is a share over a limit: answers that failed, answers slower than the served version's
-//! p99 and what may be added to it, values that were missing. A share counts as over its limit where
+//! Nearly everything is a share over a limit: answers that failed, answers slower than the served version's
+//! p99 and what may be added to it, values that were missing; scores are a matter of their own. A share counts as over its limit where
 //! even its lower bound is, so that one failure among the first few answers aborts nothing; where
 //! only the estimate is, more requests have to tell.
 
+mod scores;
+
 use searchop_api::Analysis;
 use searchop_contract::{Buckets, Digest, TrafficReport, VersionTraffic};
+
+use scores::Scores;
 
 /// One-sided 99.9 %: it is looked at every few seconds, and each look is a chance to err.
 const Z: f64 = 3.09;
@@ -33,6 +37,7 @@ pub(crate) struct Tally {
     pub values: u64,
     pub missing: u64,
     pub latency: Option<Buckets>,
+    pub scores: Option<Scores>,
     pub shadow_requests: u64,
     pub shadow_errors: u64,
     /// Sums over the requests in the shadow.
@@ -78,6 +83,10 @@ impl Tally {
             };
             self.overlap += sum(shadow.overlap_sum);
             self.top10_change += sum(shadow.top10_change_sum);
+        }
+        match (&mut self.scores, Scores::of(version)) {
+            (Some(sum), Some(more)) => sum.add(&more),
+            (none, more) => *none = none.take().or(more),
         }
         if is_histogram(&version.latency) {
             match &mut self.latency {
@@ -130,7 +139,10 @@ pub(crate) fn analyse(rules: &Analysis, served: &Tally, candidate: &Tally) -> Fi
         latency(rules, served, candidate),
         missing(rules, served, candidate),
     ];
-    conclude(checks.into_iter().flatten())
+    let shares = checks.iter().flatten().map(Check::finding);
+    let limit = rules.max_score_shift.as_deref();
+    let of = |limit| scores::scores(limit, served.scores.as_ref(), candidate.scores.as_ref());
+    conclude(shares.chain(limit.map(of)))
 }
 
 /// Judges a version that ranks off the response path.
@@ -141,19 +153,20 @@ pub(crate) fn analyse_shadow(rules: &Analysis, candidate: &Tally) -> Finding {
             rules.min_requests
         ));
     }
-    conclude(std::iter::once(Check {
+    let check = Check {
         kind: "rankings in the shadow that failed",
         detail: String::new(),
         share: share(candidate.shadow_errors, candidate.shadow_requests),
         requests: candidate.shadow_requests,
         limit: percent(rules.max_error_percent),
-    }))
+    };
+    check.finding()
 }
 
-fn conclude(checks: impl Iterator<Item = Check>) -> Finding {
+fn conclude(findings: impl Iterator<Item = Finding>) -> Finding {
     let mut doubt = None;
-    for check in checks {
-        match check.finding() {
+    for finding in findings {
+        match finding {
             Finding::Continue => {}
             Finding::Wait(words) => doubt = doubt.or(Some(words)),
             abort => return abort,
@@ -343,6 +356,7 @@ mod tests {
                 counts: counts.to_vec(),
             },
             scores: None,
+            training_scores: None,
             shadow: None,
         }
     }
@@ -449,6 +463,35 @@ mod tests {
             };
             assert!(words.starts_with(expected), "{situation}: {words}");
         }
+    }
+
+    #[test]
+    fn scores_are_judged_where_there_is_a_limit() {
+        let scored = |mut version: VersionTraffic, counts: [u64; 4]| {
+            version.training_scores = Some(vec![2500; 4]);
+            version.scores = Some(Buckets {
+                bounds: vec![-1.0, 0.0, 1.0],
+                counts: counts.to_vec(),
+            });
+            tally(version)
+        };
+        let candidate = version(1000, 0, [500, 495, 5, 0, 0, 0]);
+        let served = scored(served(), [5000; 4]);
+        let shifted = scored(candidate.clone(), [50, 150, 300, 500]);
+        let mut rules = Analysis::default();
+        assert_eq!(analyse(&rules, &served, &shifted), Finding::Continue);
+        rules.max_score_shift = Some("0.25".into());
+        assert!(matches!(
+            analyse(&rules, &served, &shifted),
+            Finding::Abort(_)
+        ));
+        let like = scored(candidate.clone(), [250; 4]);
+        assert_eq!(analyse(&rules, &served, &like), Finding::Continue);
+        let untold = tally(candidate);
+        assert!(matches!(
+            analyse(&rules, &served, &untold),
+            Finding::Wait(_)
+        ));
     }
 
     #[test]

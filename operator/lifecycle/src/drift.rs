@@ -14,7 +14,7 @@ use divergence::divergence;
 pub use reader::DriftReader;
 pub(crate) use words::{condition, known, turns, verdict};
 
-mod divergence;
+pub(crate) mod divergence;
 mod reader;
 mod words;
 

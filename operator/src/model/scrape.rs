@@ -115,6 +115,7 @@ mod tests {
                     counts: vec![7, 0],
                 },
                 scores: None,
+                training_scores: None,
                 shadow: None,
             }],
         };

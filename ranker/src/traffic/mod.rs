@@ -210,6 +210,7 @@ impl Versions {
                 missing: metrics.missing.get(),
                 latency: metrics.latency(),
                 scores: version.histograms().map(Histograms::scores),
+                training_scores: version.histograms().map(Histograms::training_scores),
                 shadow: metrics.shadow.traffic(),
             }
         };

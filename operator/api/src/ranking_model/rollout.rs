@@ -145,6 +145,17 @@ pub struct Analysis {
     /// version's.
     #[schemars(range(min = 0, max = 100))]
     pub max_missing_increase_percent: i32,
+
+    /// How much further its scores may lie from those of its training than the served version's do
+    /// from those of its own, as a population stability index: 0.1 is a shift worth a look, 0.25 a
+    /// great one. Without it scores are not judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        with = "String",
+        regex(pattern = r"^[0-9](\.[0-9]{1,4})?$"),
+        length(max = 6)
+    )]
+    pub max_score_shift: Option<String>,
 }
 
 impl Default for Analysis {
@@ -154,6 +165,7 @@ impl Default for Analysis {
             max_error_percent: 1,
             max_p99_increase_percent: 50,
             max_missing_increase_percent: 5,
+            max_score_shift: None,
         }
     }
 }

@@ -422,7 +422,12 @@ fn a_blackout_ends_after_it_starts() {
 #[test]
 fn decimals_quantities_and_places_have_a_form() {
     let digest = &*format!("sha256:{}", "0a".repeat(32));
-    let rows: [(&str, &[&str], &[&str]); 13] = [
+    let rows: [(&str, &[&str], &[&str]); 14] = [
+        (
+            "/spec/properties/rollout/properties/analysis/properties/maxScoreShift",
+            &["0", "0.25", "2"],
+            &["", "25", "-0.1", ".1", "NaN", "0.12345"],
+        ),
         (
             "/spec/properties/evaluation/properties/gates/items/properties/threshold",
             &["0", "0.6", "1", "1.0"],

@@ -251,6 +251,7 @@ fn defaults_are_visible() {
         "pinnedVersion",
         "schedule",
         "onDrift",
+        "maxScoreShift",
         "modelRef",
         "modelSelector",
         "matchLabels",

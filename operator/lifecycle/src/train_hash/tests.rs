@@ -90,6 +90,7 @@ fn table() -> Vec<(&'static str, Value, Effect)> {
             json!(7),
             Nothing,
         ),
+        ("/rollout/analysis/maxScoreShift", json!("0.1"), Nothing),
         ("/rollout/steps", json!([{"weight": 7}]), Nothing),
         ("/serving/autoscaling/mode", json!("Fixed"), Nothing),
         ("/serving/autoscaling/minReplicas", json!(3), Nothing),
@@ -156,6 +157,7 @@ fn base(pointer: &str) -> Value {
     }
     spec["serving"]["resources"] = amounts;
     spec["freshness"]["tablesMaxAgeSeconds"] = json!(86_400);
+    spec["rollout"]["analysis"]["maxScoreShift"] = json!("0.25");
     spec
 }
 

@@ -383,6 +383,7 @@ impl World {
                     counts: vec![requests, 0, 0],
                 },
                 scores: None,
+                training_scores: None,
                 shadow: Some(ShadowTraffic {
                     requests,
                     errors,

@@ -144,7 +144,7 @@ fn a_skipped_local_time_happens_after_the_jump() {
 }
 
 #[test]
-fn a_repeated_local_time_happens_once_the_first_time() {
+fn complaint_7_a_repeated_local_time_happens_once_the_first_time() {
     // Berlin, 2026-10-25: 03:00 → 02:00.
     assert_eq!(
         ticks("30 2 * * *", "Europe/Berlin", "2026-10-24T12:00:00Z", 2),

@@ -545,7 +545,7 @@ fn small_losses_do_not_add_up() {
 
 proptest! {
     #[test]
-    fn a_figure_that_is_no_number_never_passes(
+    fn complaint_4_a_figure_that_is_no_number_never_passes(
         which in 0_usize..4, goal in prop_oneof![Just(Goal::Superior), Just(Goal::NotWorse)],
         margin in 0_u32..200_000, wrong in prop_oneof![Just(None), Just(Some("NaN")), Just(Some("inf")), Just(Some(""))],
     ) {

@@ -58,7 +58,7 @@ fn failed(state: Value) -> (FailureReason, String) {
 }
 
 #[test]
-fn every_bad_end_has_a_reason_and_words() {
+fn complaint_5_every_bad_end_has_a_reason_and_words() {
     let words =
         r#"{"version":3,"failure":{"reason":"DataInvalid","message":"events.csv: line 2 is cut"}}"#;
     let table = [

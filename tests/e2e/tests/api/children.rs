@@ -155,7 +155,7 @@ async fn a_foreign_object_of_the_same_name_is_never_overwritten() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn modes_of_scaling_never_pass_through_one_and_leave_replicas_alone() {
+async fn complaint_2_modes_of_scaling_never_pass_through_one_and_leave_replicas_alone() {
     let scene = Scene::winning("scaling").await;
     let namespace = &scene.namespace;
     let mode = |mode: &str, replicas: i32| {

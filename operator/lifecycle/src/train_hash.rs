@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 /// Hash of the settings that a model's bytes follow from. Another hash is another model: it is
-/// trained. Gates, rollout, serving, freshness, resources, deadlines and credentials are not part.
+/// trained. Gates, rollout, serving, freshness, drift, resources, deadlines and credentials are not part.
 pub fn train_hash(spec: &RankingModelSpec) -> String {
     let sources = spec.data.sources.as_ref();
     let data = json!({

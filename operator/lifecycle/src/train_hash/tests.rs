@@ -136,6 +136,10 @@ fn table() -> Vec<(&'static str, Value, Effect)> {
         ),
         ("/freshness/maxAgeSeconds", json!(7200), Nothing),
         ("/freshness/tablesMaxAgeSeconds", json!(7200), Nothing),
+        ("/drift/referenceRequests", json!(3000), Nothing),
+        ("/drift/minRequests", json!(700), Nothing),
+        ("/drift/windowSeconds", json!(7200), Nothing),
+        ("/drift/consecutiveWindows", json!(3), Nothing),
         ("/suspend", json!(true), Nothing),
     ]
 }

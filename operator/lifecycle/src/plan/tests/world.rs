@@ -172,6 +172,7 @@ impl World {
                 "Reconciling",
                 "Stalled",
                 "Stale",
+                "Drifted",
                 "LastRunSucceeded"
             ]
         );

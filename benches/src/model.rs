@@ -156,6 +156,7 @@ pub fn seal(
         features_version: FEATURES_VERSION,
         features: feature_names(),
         candidate_list: false,
+        declared: Vec::new(),
         parameters: BoostingParameters::default(),
         trees: forest.trees() as u32,
         trained_through_time: tables.tables_time,

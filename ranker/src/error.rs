@@ -27,6 +27,8 @@ pub enum Kind {
     InvalidRequest,
     /// The model compares the candidates of a whole list, and callers of this route may send parts.
     WholeListNeeded,
+    /// The model needs a declared feature that neither the request nor the tables have.
+    MissingFeature,
     TooManyProducts,
     BodyTooLarge,
     /// No token, or one that is not accepted.
@@ -50,7 +52,9 @@ impl Kind {
         match self {
             Self::InvalidJson => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::InvalidRequest | Self::WholeListNeeded => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::InvalidRequest | Self::WholeListNeeded | Self::MissingFeature => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Self::TooManyProducts | Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,

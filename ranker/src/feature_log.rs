@@ -3,15 +3,11 @@
 
 use searchop_model::{
     feature_log::{FeatureRecord, LoggedCandidate},
-    features::{feature_names, features},
+    item::Candidate,
+    schema::{Given, Schema},
 };
 
-use crate::{
-    answer::Rows,
-    records::Kind,
-    request::{Product, Search},
-    state::Identity,
-};
+use crate::{answer::Rows, records::Kind, request::Search, state::Identity};
 
 /// A record has some hundred kilobytes, so few may wait.
 pub const KIND: Kind = Kind {
@@ -19,17 +15,25 @@ pub const KIND: Kind = Kind {
     waiting: 64,
 };
 
-/// The record of a request.
+/// The record of a request whose products are `candidates`.
 pub fn record(
-    identity: &Identity,
-    (search, query_id): (&Search, &str),
+    (identity, schema): (&Identity, &Schema),
+    (search, query_id, candidates): (&Search, &str, &[Candidate]),
     rows: &Rows,
 ) -> FeatureRecord {
-    let values = rows.values.chunks_exact(features().len());
-    let rows_of_products = search.products.iter().zip(values.zip(rows.scores));
-    let candidate = |(product, (row, score)): (&Product, (&[f32], &f64))| LoggedCandidate {
-        engine_score: product.engine_score,
-        ..LoggedCandidate::new(&product.candidate(), row, *score)
+    let computed = &rows.computed;
+    let values = computed.values.chunks_exact(schema.columns());
+    let rows_of_products = values.zip(computed.scores).enumerate();
+    let candidate = |(index, (row, score)): (usize, (&[f32], &f64))| {
+        let defaulted = computed.defaulted.get(index).copied().unwrap_or_default();
+        LoggedCandidate {
+            engine_score: match search.products[index].engine_score {
+                Some(Given::Number(score)) => Some(score),
+                _ => None,
+            },
+            declared: search.declared_in(schema, index),
+            ..LoggedCandidate::new(&candidates[index], (row, defaulted), *score)
+        }
     };
     FeatureRecord {
         query_id: query_id.to_owned(),
@@ -41,7 +45,8 @@ pub fn record(
         digest: identity.digest.clone(),
         tables_digest: identity.tables_digest.clone(),
         page: search.page.clone(),
-        features: feature_names(),
+        features: schema.names(),
+        declared: search.declared_in_all(schema),
         candidates: rows_of_products.map(candidate).collect(),
     }
 }

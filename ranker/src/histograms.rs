@@ -8,7 +8,6 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, Opts, Registry, core::Collector as _};
 use searchop_contract::{BinCounts, Bins, Buckets, FeatureBins, ReferenceBins, VersionHistograms};
-use searchop_model::features::features;
 
 use crate::state::Identity;
 
@@ -59,7 +58,7 @@ impl Histograms {
             return;
         };
         self.scores.observe(scores[row]);
-        let values = rows[row * features().len()..].iter();
+        let values = rows[row * self.features.len()..].iter();
         for (counts, value) in self.features.iter().zip(values) {
             counts.observe((*value).into());
         }
@@ -162,16 +161,20 @@ impl Values {
 
 #[cfg(test)]
 mod tests {
-    use searchop_model::reference::{bin, reference_bins};
+    use searchop_model::{
+        reference::{bin, reference_bins},
+        schema::Schema,
+    };
 
     use super::*;
 
     #[test]
     fn each_request_counts_one_row_in_the_bins_of_training() {
-        let columns = features().len();
+        let schema = Schema::default();
+        let columns = schema.columns();
         let training: Vec<f32> = (0..20).flat_map(|row| vec![row as f32; columns]).collect();
         let scores: Vec<f64> = (0..20).map(f64::from).collect();
-        let reference = reference_bins(&training, &scores, &vec![0.0; columns]);
+        let reference = reference_bins(&schema, &training, &scores, &vec![0.0; columns]);
         let identity = Identity {
             model: "m".to_owned(),
             version: 3,

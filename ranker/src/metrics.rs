@@ -5,7 +5,7 @@ use prometheus::{
     IntGaugeVec, Opts, Registry, TextEncoder, core::Collector,
 };
 use searchop_contract::ReferenceBins;
-use searchop_model::features::features;
+use searchop_model::schema::Schema;
 
 pub use version::VersionMetrics;
 
@@ -30,12 +30,20 @@ pub struct Metrics {
     pub queue_depth: IntGauge,
     pub shed: IntCounter,
     pub unknown_ids: IntCounter,
-    /// In the order of [`features`].
-    pub missing_features: Vec<IntCounter>,
+    missing_features: IntCounterVec,
+    default_features: IntCounterVec,
     pub query_records: RecordCounters,
     pub feature_records: RecordCounters,
     model_info: IntGaugeVec,
     versions: VersionVecs,
+}
+
+/// What is counted for each feature of a model.
+pub struct FeatureCounters {
+    /// In column order: products without a value.
+    pub missing: Vec<IntCounter>,
+    /// Of the declared ones: products for which the default stood in.
+    pub defaults: Vec<IntCounter>,
 }
 
 impl Metrics {
@@ -48,15 +56,17 @@ impl Metrics {
         let options = |name: &str, help: &str, bounds: &[f64]| {
             HistogramOpts::new(name, help).buckets(bounds.to_vec())
         };
-        let missing = register(
-            &registry,
-            IntCounterVec::new(
-                Opts::new(
-                    "searchop_rank_missing_features_total",
-                    "Products for which a feature of the model had no value",
-                ),
-                &["feature"],
-            ),
+        let by_feature = |name: &str, help: &str| {
+            let counters = IntCounterVec::new(Opts::new(name, help), &["feature"]);
+            register(&registry, counters)
+        };
+        let missing_features = by_feature(
+            "searchop_rank_missing_features_total",
+            "Products for which a feature of the model had no value",
+        )?;
+        let default_features = by_feature(
+            "searchop_rank_default_features_total",
+            "Products for which the default of a declared feature stood in",
         )?;
         Ok(Self {
             requests: register(
@@ -106,10 +116,8 @@ impl Metrics {
                     "Products that are not in the item table",
                 ),
             )?,
-            missing_features: features()
-                .iter()
-                .map(|feature| missing.with_label_values(&[feature.name]))
-                .collect(),
+            missing_features,
+            default_features,
             query_records: records(
                 &registry,
                 "searchop_rank_query_records_total",
@@ -130,6 +138,21 @@ impl Metrics {
             versions: VersionVecs::new(&registry)?,
             registry,
         })
+    }
+
+    /// Counters of the features of a model.
+    pub fn of_features(&self, schema: &Schema) -> FeatureCounters {
+        let missing = (0..schema.columns()).map(|column| schema.name(column));
+        let declared = schema.declared().iter().map(|declared| declared.name());
+        let counter = |counters: &IntCounterVec, name: &str| counters.with_label_values(&[name]);
+        FeatureCounters {
+            missing: missing
+                .map(|name| counter(&self.missing_features, name))
+                .collect(),
+            defaults: declared
+                .map(|name| counter(&self.default_features, name))
+                .collect(),
+        }
     }
 
     /// Those of one version.

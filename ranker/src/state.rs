@@ -129,6 +129,7 @@ impl Ranker {
                     .ok()
             });
             Loaded {
+                counters: self.metrics.of_features(&bundle.model.schema),
                 bundle,
                 rules,
                 histograms,

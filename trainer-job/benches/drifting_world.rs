@@ -159,6 +159,7 @@ impl Bench {
                 max_days: counter_lag_days,
             },
             candidate_list: false,
+            declared: Vec::new(),
             evaluation: EvaluationSettings {
                 holdout_days: 2,
                 baselines: vec![],

@@ -85,6 +85,7 @@ fn train(groups: &Groups, trees: u32, leaves: u32) -> String {
     let settings = Settings {
         parameters: &parameters,
         features: &feature_names(),
+        categorical: &[],
         threads: 1,
     };
     let trained = boosting::train(groups, Some(groups), &settings, |_, _| {}).unwrap();

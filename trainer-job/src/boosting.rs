@@ -97,6 +97,8 @@ impl Groups {
 pub struct Settings<'a> {
     pub parameters: &'a BoostingParameters,
     pub features: &'a [String],
+    /// Columns of categories, ascending; their values are small integers.
+    pub categorical: &'a [usize],
     pub threads: usize,
 }
 
@@ -225,7 +227,7 @@ impl Groups {
 impl Settings<'_> {
     fn text(&self) -> Result<CString, BoostingError> {
         let p = self.parameters;
-        let text = format!(
+        let mut text = format!(
             "objective=lambdarank metric=none label_gain=0,1,3,7 num_iterations={} \
              learning_rate={} num_leaves={} min_data_in_leaf={} feature_fraction={} lambda_l2={} \
              seed={} num_threads={} deterministic=true force_col_wise=true feature_pre_filter=false verbosity=-1",
@@ -238,6 +240,11 @@ impl Settings<'_> {
             p.seed,
             self.threads.max(1)
         );
+        if !self.categorical.is_empty() {
+            let columns: Vec<String> = self.categorical.iter().map(ToString::to_string).collect();
+            text.push_str(" categorical_feature=");
+            text.push_str(&columns.join(","));
+        }
         c_string(&text)
     }
 }

@@ -10,7 +10,7 @@ use searchop_contract::{Check, CheckOutcome, DataSource, TrainingJob};
 use searchop_evaluation::statistics::MIN_QUERIES;
 
 use crate::{
-    data::{self, Cleaning, Dataset, complete_day, date},
+    data::{self, Cleaning, Dataset, Wanted, complete_day, date},
     error::TrainError,
     lists::{self, List, ListCounts},
     rows::Catalog,
@@ -69,11 +69,12 @@ fn load(
         ..
     } = &job.data
     {
-        let products = data::read_catalog(catalog, work, &mut |_| {});
-        let read = checks.read("CatalogReadable", products, |products| {
+        let wanted = Wanted::new(&job.declared, []);
+        let products = data::read_declared_catalog((catalog, &wanted), work, &mut |_| {});
+        let read = checks.read("CatalogReadable", products, |(products, _)| {
             format!("{} products, each id once", products.len())
         })?;
-        let raw = data::read_events(events, work, &mut |_| {});
+        let raw = data::read_events((events, wanted), work, &mut |_| {});
         let raw = checks.read("EventsReadable", raw, |raw| {
             format!("{} events", raw.cleaning.read)
         })?;
@@ -101,6 +102,7 @@ fn look(job: &TrainingJob, dataset: &Dataset, checks: &mut Checks) -> Result<(),
     let traffic = Traffic::read(dataset, analysed.analyzer())
         .map_err(|error| TrainError::data(error.to_string()))?;
     checks.cleaned(&dataset.cleaning);
+    checks.declared(dataset);
     checks.positions(&traffic);
     checks.days(job, dataset, &traffic);
     let oldest = lists::oldest_day(&traffic).unwrap_or(dataset.window.first_day);
@@ -216,6 +218,27 @@ impl Checks {
                 format!("{count} times without offset are read as UTC"),
             ),
         }
+    }
+
+    /// What the data have of declared features; what they never have, no model can learn from.
+    fn declared(&mut self, dataset: &Dataset) {
+        let shares = dataset.declared_shares();
+        if shares.is_empty() {
+            return;
+        }
+        let nowhere = shares.iter().any(|(_, share)| *share == 0.0);
+        let outcome = if nowhere {
+            CheckOutcome::Warn
+        } else {
+            CheckOutcome::Pass
+        };
+        let of = |(name, share): &(String, f64)| format!("{name} {:.1} %", share * 100.0);
+        let shares: Vec<String> = shares.iter().map(of).collect();
+        let message = format!(
+            "products and impressions with a value: {}",
+            shares.join(", ")
+        );
+        self.add("DeclaredFeatures", outcome, message);
     }
 
     fn positions(&mut self, traffic: &Traffic) {

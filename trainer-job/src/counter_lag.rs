@@ -28,6 +28,7 @@ mod tests {
 
     fn drawn(min_days: u32, max_days: u32, seed: u32) -> Vec<i32> {
         let list = |day| List {
+            declared: Vec::new(),
             slice: Slice::Train,
             query: 0,
             day,

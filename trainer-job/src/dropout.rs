@@ -5,7 +5,11 @@ use rand_chacha::{
     ChaCha8Rng,
     rand_core::{Rng, SeedableRng},
 };
-use searchop_model::features::{Source, features};
+use searchop_contract::FeatureSource;
+use searchop_model::{
+    features::{Source, features},
+    schema::Schema,
+};
 
 use crate::boosting::Groups;
 
@@ -22,13 +26,52 @@ pub fn hide_counters(groups: &mut Groups, share: f64, seed: u32) {
     }
 }
 
+/// Hides declared features that a request may lack from the same share of the rows, each by itself: of
+/// whole lists what requests bring, of single rows what the catalogue has.
+pub fn hide_optional(groups: &mut Groups, schema: &Schema, share: f64, seed: u32) {
+    for (column, source) in optional(schema) {
+        let mut draw = ChaCha8Rng::seed_from_u64(u64::from(seed) << 32 | column as u64);
+        let mut is_hidden = || f64::from(draw.next_u32()) < share * f64::from(u32::MAX);
+        let mut rows = groups.values.chunks_exact_mut(groups.columns);
+        for size in &groups.sizes {
+            let of_list = is_hidden();
+            for row in rows.by_ref().take(*size as usize) {
+                let hidden = match source {
+                    FeatureSource::Catalog => is_hidden(),
+                    FeatureSource::Product | FeatureSource::Request => of_list,
+                };
+                if hidden {
+                    row[column] = f32::NAN;
+                }
+            }
+        }
+    }
+}
+
+/// The first of them that no row lacks.
+pub fn never_missing_optional<'s>(groups: &Groups, schema: &'s Schema) -> Option<&'s str> {
+    let mut columns = optional(schema).map(|(column, _)| column);
+    let column = columns.find(|column| !is_missing(groups, *column))?;
+    Some(schema.name(column))
+}
+
+/// Columns of declared features without a default that nobody requires.
+fn optional(schema: &Schema) -> impl Iterator<Item = (usize, FeatureSource)> {
+    let declared = (features().len()..).zip(schema.declared());
+    declared
+        .filter(|(_, declared)| declared.feature.feature.may_be_missing())
+        .map(|(column, declared)| (column, declared.source()))
+}
+
+/// Whether any row lacks a value.
+fn is_missing(groups: &Groups, column: usize) -> bool {
+    let mut values = groups.values.iter().skip(column).step_by(groups.columns);
+    values.any(|value| value.is_nan())
+}
+
 /// The first counter that no row lacks: trees have not learned what its absence means.
 pub fn never_missing(groups: &Groups) -> Option<&'static str> {
-    let missing = |column: &usize| {
-        let mut values = groups.values.iter().skip(*column).step_by(groups.columns);
-        values.any(|value| value.is_nan())
-    };
-    let column = counters().find(|column| !missing(column))?;
+    let column = counters().find(|column| !is_missing(groups, *column))?;
     Some(features()[column].name)
 }
 

@@ -17,6 +17,7 @@ use searchop_model::{features::features, forest::Forest};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    encoding::Encoding,
     propensity::Propensities,
     rows::{RowList, Rows},
     slices::Slice,
@@ -36,10 +37,10 @@ type Scores = Vec<f64>;
 /// Who is compared.
 #[derive(Clone, Copy)]
 pub struct Contestants<'a> {
-    pub candidate: &'a Forest,
-    pub served: Option<&'a Forest>,
+    pub candidate: (&'a Forest, &'a Encoding),
+    pub served: Option<&'a (Forest, Encoding)>,
     /// Versions that served before, without those that have trained on the held-out days.
-    pub promoted: &'a [(u32, Forest)],
+    pub promoted: &'a [(u32, (Forest, Encoding))],
     pub overlap: Overlap,
 }
 
@@ -77,14 +78,15 @@ struct Panel {
 
 impl Panel {
     fn new(rows: &Rows, held_out: HeldOut, indices: Vec<usize>, contestants: Contestants) -> Self {
-        let by = |forest: &Forest| rows.scores(forest, indices.iter().copied());
+        let by = |model: (&Forest, &Encoding)| rows.scores(model, indices.iter().copied());
+        let of = |(forest, encoding): &(Forest, Encoding)| by((forest, encoding));
         Self {
             candidate: by(contestants.candidate),
-            served: contestants.served.map(by),
+            served: contestants.served.map(of),
             promoted: contestants
                 .promoted
                 .iter()
-                .map(|(version, forest)| (*version, by(forest)))
+                .map(|(version, model)| (*version, of(model)))
                 .collect(),
             held_out,
             rows: indices,

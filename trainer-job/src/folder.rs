@@ -26,7 +26,7 @@ use crate::{
     error::TrainError,
     lists::Candidate,
     outcome::Judged,
-    prepare::{Prepared, RowNames},
+    prepare::{Prepared, RowNames, Summary},
     rows::{RowList, Rows},
     slices::Slice,
 };
@@ -63,14 +63,17 @@ impl Folder {
     pub fn prepared(&self) -> Result<Prepared, TrainError> {
         let path = self.path.join(ROWS);
         let file = File::open(&path).map_err(|error| missing(&path, "features", &error))?;
+        let summary: Summary = self.load(SUMMARY, "features")?;
+        let columns = columns(&summary);
         let read = ParquetReader::new(file)
             .finish()
-            .and_then(|frame| rows(&frame));
-        let (rows, names) = read.map_err(|error| missing(&path, "features", &error))?;
+            .and_then(|frame| rows(&frame, &columns));
+        let (mut rows, names) = read.map_err(|error| missing(&path, "features", &error))?;
+        rows.encoding = summary.encoding()?;
         Ok(Prepared {
             rows,
             names,
-            summary: self.load(SUMMARY, "features")?,
+            summary,
         })
     }
 
@@ -118,8 +121,19 @@ fn missing(path: &Path, stage: &str, error: &dyn std::fmt::Display) -> TrainErro
     ))
 }
 
+/// The columns with a row's values; declared ones by a prefix, as their names may be those of others.
+fn columns(summary: &Summary) -> Vec<String> {
+    let declared = summary.columns.iter();
+    let declared = declared.map(|column| format!("declared.{}", column.feature.name));
+    feature_names().into_iter().chain(declared).collect()
+}
+
 fn frame(prepared: &Prepared) -> PolarsResult<DataFrame> {
-    let Prepared { rows, names, .. } = prepared;
+    let Prepared {
+        rows,
+        names,
+        summary,
+    } = prepared;
     let lists: Vec<(u32, &RowList)> = (0..)
         .zip(&rows.lists)
         .flat_map(|(number, list)| list.rows.clone().map(move |_| (number, list)))
@@ -164,14 +178,14 @@ fn frame(prepared: &Prepared) -> PolarsResult<DataFrame> {
             candidates.iter().map(|one| one.shown).collect::<Vec<_>>(),
         ),
     ];
-    for (index, name) in feature_names().iter().enumerate() {
+    for (index, name) in self::columns(summary).iter().enumerate() {
         let values: Vec<f32> = (0..lists.len()).map(|row| rows.row(row)[index]).collect();
         columns.push(Column::new(name.as_str().into(), values));
     }
     DataFrame::new(lists.len(), columns)
 }
 
-fn rows(frame: &DataFrame) -> PolarsResult<(Rows, RowNames)> {
+fn rows(frame: &DataFrame, values: &[String]) -> PolarsResult<(Rows, RowNames)> {
     let (lists, keys) = (
         frame.column("list")?.u32()?,
         frame.column("query_number")?.u32()?,
@@ -183,7 +197,7 @@ fn rows(frame: &DataFrame) -> PolarsResult<(Rows, RowNames)> {
         frame.column("label")?.u32()?,
     );
     let shown = frame.column("shown")?.bool()?;
-    let features: Vec<&Float32Chunked> = feature_names()
+    let features: Vec<&Float32Chunked> = values
         .iter()
         .map(|name| frame.column(name)?.f32())
         .collect::<PolarsResult<_>>()?;

@@ -13,6 +13,7 @@ pub mod check;
 pub mod counter_lag;
 pub mod data;
 pub mod dropout;
+pub mod encoding;
 pub mod error;
 pub mod evaluate;
 pub mod folder;

@@ -27,6 +27,8 @@ pub struct List {
     pub time: i64,
     /// In order of the items' numbers, which says nothing about where they were shown.
     pub candidates: Vec<Candidate>,
+    /// Row-major, for each candidate its values of [`Traffic::declared`]; empty without any.
+    pub declared: Vec<f32>,
 }
 
 /// One item of a list.
@@ -112,6 +114,8 @@ pub fn judged(
             day,
             seen_through: day - 1,
             time: i64::from(day) * DAY_MS / 1000,
+            // Grades are of no request, so nothing was logged.
+            declared: vec![f32::NAN; candidates.len() * traffic.declared.columns.len()],
             candidates,
         });
     }
@@ -138,6 +142,7 @@ pub struct ListCounts {
 }
 
 struct Shown {
+    list: u32,
     query: u32,
     time_ms: i64,
     candidates: BTreeMap<u32, Candidate>,
@@ -161,6 +166,7 @@ pub fn build(traffic: &Traffic, slices: &Slices) -> (Vec<List>, ListCounts) {
         if event.action == 0 {
             let place = *places.entry(event.list).or_insert_with(|| {
                 shown.push(Shown {
+                    list: event.list,
                     query: event.query,
                     time_ms: event.time_ms,
                     candidates: BTreeMap::new(),
@@ -190,7 +196,7 @@ pub fn build(traffic: &Traffic, slices: &Slices) -> (Vec<List>, ListCounts) {
         }
     }
     add_not_shown(&mut shown, &places, traffic);
-    keep_useful(shown, slices)
+    keep_useful(shown, traffic, slices)
 }
 
 /// What the engine found and nobody saw, as negatives for training alone: no figure may depend on
@@ -210,10 +216,11 @@ fn add_not_shown(shown: &mut [Shown], places: &HashMap<u32, usize>, traffic: &Tr
     }
 }
 
-fn keep_useful(shown: Vec<Shown>, slices: &Slices) -> (Vec<List>, ListCounts) {
+fn keep_useful(shown: Vec<Shown>, traffic: &Traffic, slices: &Slices) -> (Vec<List>, ListCounts) {
     let mut counts = ListCounts::default();
     let mut lists = Vec::new();
     for Shown {
+        list,
         query,
         time_ms,
         candidates,
@@ -246,7 +253,12 @@ fn keep_useful(shown: Vec<Shown>, slices: &Slices) -> (Vec<List>, ListCounts) {
             Slice::Gate | Slice::Judged => &mut counts.gate,
         } += 1;
         counts.not_shown_rows += candidates.iter().filter(|one| !one.shown).count() as u64;
+        let mut declared = Vec::new();
+        for candidate in &candidates {
+            traffic.declared.push(list, candidate.item, &mut declared);
+        }
         lists.push(List {
+            declared,
             slice,
             query,
             day,

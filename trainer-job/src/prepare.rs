@@ -1,16 +1,27 @@
 //! The features stage: from the click log to rows in slices, and to the tables that will be served.
 
-use std::{collections::HashSet, fs, path::Path};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fs,
+    path::Path,
+};
 
 use jiff::Timestamp;
 use polars::prelude::PolarsError;
-use searchop_contract::{DataCounts, DataSource, Digest, TrainingJob};
-use searchop_model::{artifact::ArtifactError, tables::Tables};
+use searchop_contract::{
+    DataCounts, DataSource, Digest, FeatureSource, FeatureType, ModelFeature, TrainingJob,
+};
+use searchop_model::{
+    artifact::ArtifactError,
+    schema::{Given, Schema},
+    tables::{DeclaredColumn, Tables},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     counter_lag,
     data::{Cleaning, Dataset, Window, date},
+    encoding::{self, Encoding},
     error::TrainError,
     kept_counters::{self, KeptCounters, NewDay},
     lists::{self, JudgmentCounts, List, ListCounts},
@@ -69,6 +80,21 @@ pub struct Summary {
     /// Their share of all impressions under queries.
     pub pair_coverage: f64,
     pub golden: Vec<GoldenPair>,
+    /// Columns of the rows behind the preset's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<DeclaredColumn>,
+    /// What the model learns of the job's declared features.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub declared: Vec<ModelFeature>,
+}
+
+impl Summary {
+    /// How the model that is trained on the rows reads them.
+    pub fn encoding(&self) -> Result<Encoding, TrainError> {
+        Schema::new(&self.declared)
+            .and_then(|schema| Encoding::new(schema, &self.columns))
+            .map_err(|error| TrainError::config(format!("features.declared: {error}")))
+    }
 }
 
 /// Days of a slice, both included, and what is in them.
@@ -84,10 +110,30 @@ pub struct Span {
 }
 
 /// A row that both programs must compute alike.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GoldenPair {
     pub query: String,
     pub item: String,
+    /// What the request said of declared features.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub given: BTreeMap<String, GoldenValue>,
+}
+
+/// A value of a declared feature.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum GoldenValue {
+    Number(f32),
+    Category(String),
+}
+
+impl GoldenValue {
+    pub fn given(&self) -> Given<'static> {
+        match self {
+            Self::Number(value) => Given::Number((*value).into()),
+            Self::Category(text) => Given::Text(text.clone().into()),
+        }
+    }
 }
 
 /// Computes rows and writes the sealed tables to `work`/[`TABLES_DIR`].
@@ -103,7 +149,7 @@ pub fn resume(
     kept: &KeptCounters,
     work: &Path,
 ) -> Result<(Prepared, Vec<NewDay>), TrainError> {
-    let catalog = Catalog::analyse(&dataset.products)?;
+    let catalog = Catalog::analyse(&dataset.products)?.declaring(&dataset.declared);
     let mut traffic = Traffic::read(dataset, catalog.analyzer()).map_err(broken)?;
     let oldest = lists::oldest_day(&traffic).ok_or_else(|| {
         TrainError::data("no impressions; without them it is not known what shoppers saw")
@@ -126,7 +172,10 @@ pub fn resume(
     }
     let tables = rows::tables(&catalog, &traffic, &history, (&job.model, dataset.through));
     let pairs = tables.query_items.len() as u64;
-    let tables_digest = seal(tables, &work.join(TABLES_DIR))?;
+    let tables_digest = seal((&catalog, tables), &work.join(TABLES_DIR))?;
+    let columns = catalog.declared_columns(&traffic);
+    let training = rows.of(Slice::Train).flat_map(|list| list.rows.clone());
+    let declared = encoding::learn(&job.declared, &columns, training.map(|row| rows.row(row)));
     let span = |slice: Slice, days: Window| span(&rows, slice, days);
     let summary = Summary {
         data: DataCounts {
@@ -148,7 +197,10 @@ pub fn resume(
         golden,
         pairs,
         pair_coverage: rows::pair_coverage(&history),
+        columns,
+        declared,
     };
+    rows.encoding = summary.encoding()?;
     let names = RowNames {
         keys: traffic.keys,
         items: traffic.items,
@@ -169,12 +221,13 @@ pub fn refresh(
     kept: &KeptCounters,
     work: &Path,
 ) -> Result<(Digest, Vec<NewDay>), TrainError> {
-    let catalog = Catalog::analyse(&dataset.products)?;
+    let catalog = Catalog::analyse(&dataset.products)?.declaring(&dataset.declared);
     let mut traffic = Traffic::read(dataset, catalog.analyzer()).map_err(broken)?;
     let (counts, new_days) = count((job, &catalog), &mut traffic, kept, work)?;
     let (_, history) = rows::compute(&catalog, &traffic, &[], (&counts, dataset.window));
     let tables = rows::tables(&catalog, &traffic, &history, (&job.model, dataset.through));
-    Ok((seal(tables, &work.join(TABLES_DIR))?, new_days))
+    let digest = seal((&catalog, tables), &work.join(TABLES_DIR))?;
+    Ok((digest, new_days))
 }
 
 /// Counts the days that were not counted before, and seals those to be kept.
@@ -227,9 +280,12 @@ fn check(job: &TrainingJob, slices: &Slices, counts: &ListCounts) -> Result<(), 
     Ok(())
 }
 
-fn seal(rows: searchop_model::tables::TableRows, dir: &Path) -> Result<Digest, TrainError> {
+fn seal(
+    (catalog, rows): (&Catalog, searchop_model::tables::TableRows),
+    dir: &Path,
+) -> Result<Digest, TrainError> {
     empty_dir(dir)?;
-    Tables::build(rows)
+    Tables::build_with(rows, &catalog.declared_items())
         .and_then(|tables| tables.write(dir))
         .map_err(unwritable)
 }
@@ -294,7 +350,31 @@ fn golden(lists: &[List], traffic: &Traffic) -> Vec<GoldenPair> {
         pairs.extend(known.chain(other).map(|item| GoldenPair {
             query: traffic.queries[list.query as usize].text.clone(),
             item: traffic.items[item as usize].clone(),
+            given: given(list, traffic, item),
         }));
     }
     pairs
+}
+
+/// What was logged of an item of the list; of another one, what was logged of the list.
+fn given(list: &List, traffic: &Traffic, item: u32) -> BTreeMap<String, GoldenValue> {
+    let columns = &traffic.declared.columns;
+    let mut candidates = list.candidates.iter();
+    let own = candidates.position(|candidate| candidate.item == item);
+    let start = own.unwrap_or_default() * columns.len();
+    let values = list.declared.get(start..start + columns.len());
+    let pairs = columns.iter().zip(values.unwrap_or_default());
+    let known = pairs.filter(|(column, value)| {
+        !value.is_nan() && (own.is_some() || column.feature.source == FeatureSource::Request)
+    });
+    known
+        .map(|(column, value)| {
+            let text = column.categories.get(*value as usize);
+            let value = match column.feature.kind {
+                FeatureType::Number => GoldenValue::Number(*value),
+                FeatureType::Category => GoldenValue::Category(text.cloned().unwrap_or_default()),
+            };
+            (column.feature.name.clone(), value)
+        })
+        .collect()
 }

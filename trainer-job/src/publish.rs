@@ -14,11 +14,13 @@ use searchop_contract::{
 use searchop_evaluation::report::EvaluationReport;
 use searchop_model::{
     artifact::{Golden, GoldenRow, read_manifest_bytes, read_model, write_artifact, write_file},
-    bundle::{Bundle, features_of},
-    features::{FEATURES_VERSION, feature_names},
+    bundle::{Bundle, declared_features_of},
+    features::FEATURES_VERSION,
     forest::Forest,
     item::Candidate,
+    linked::Linked,
     reference::reference_bins,
+    schema::Schema,
     store::{ArtifactKind, ArtifactStore, S3Settings},
     tables::Tables,
 };
@@ -27,7 +29,7 @@ use serde::Serialize;
 use crate::{
     boosting::{Importance, Trained},
     error::TrainError,
-    prepare::{Prepared, Summary, TABLES_DIR, empty_dir, unwritable},
+    prepare::{Prepared, TABLES_DIR, empty_dir, unwritable},
     slices::Slice,
 };
 
@@ -159,7 +161,7 @@ pub fn seal(
     ] {
         write_file(&model_dir, name, &bytes).map_err(unwritable)?;
     }
-    golden(summary, &tables, &forest)
+    golden(prepared, &tables, &forest)?
         .write(&model_dir)
         .map_err(unwritable)?;
     let manifest = ModelManifest {
@@ -168,8 +170,9 @@ pub fn seal(
         files: Vec::new(),
         text: tables.analyzer().version(),
         features_version: FEATURES_VERSION,
-        features: feature_names(),
+        features: prepared.rows.encoding.schema().names(),
         candidate_list: job.candidate_list,
+        declared: summary.declared.clone(),
         parameters: job.parameters.clone(),
         trees: trained.trees,
         trained_through_time: summary.trained_through_time,
@@ -219,6 +222,7 @@ pub fn describe(
     };
     Ok(Named {
         forest: model.forest,
+        schema: model.schema,
         published,
     })
 }
@@ -226,24 +230,41 @@ pub fn describe(
 /// A published model.
 pub struct Named {
     pub forest: Forest,
+    pub schema: Schema,
     pub published: Published,
 }
 
-fn golden(summary: &Summary, tables: &Tables, forest: &Forest) -> Golden {
+fn golden(prepared: &Prepared, tables: &Tables, forest: &Forest) -> Result<Golden, TrainError> {
+    let (summary, schema) = (&prepared.summary, prepared.rows.encoding.schema());
+    let linked = Linked::new(schema, tables).map_err(unwritable)?;
     let time = summary.tables_time.as_second();
     let row = |pair: &crate::prepare::GoldenPair| {
+        let given = pair
+            .given
+            .iter()
+            .filter(|(name, _)| schema.find(name).is_some());
+        let mut row = GoldenRow::new(&pair.query, &pair.item, &[], 0.0);
+        row.given = given
+            .map(|(name, value)| (name.clone(), value.given()))
+            .collect();
+        let values = row.encode(schema).map_err(TrainError::evaluation)?;
         let candidate = Candidate {
             id: &pair.item,
+            values: &values,
             ..Candidate::default()
         };
-        let values = features_of(tables, &pair.query, time, &[candidate]).remove(0);
-        GoldenRow::new(&pair.query, &pair.item, &values, forest.score(&values))
+        let tables = (tables, &linked);
+        let values = declared_features_of(tables, &pair.query, time, &[candidate]).remove(0);
+        let whole = GoldenRow::new(&pair.query, &pair.item, &values, forest.score(&values));
+        row.features = whole.features;
+        row.score = whole.score;
+        Ok(row)
     };
-    Golden {
+    Ok(Golden {
         tables_digest: summary.tables_digest.clone(),
         time,
-        rows: summary.golden.iter().map(row).collect(),
-    }
+        rows: (summary.golden.iter().map(row)).collect::<Result<_, TrainError>>()?,
+    })
 }
 
 /// What the training rows look like, one of each list, as serving will count one of each request.
@@ -258,20 +279,21 @@ fn reference(
     let sampled: Vec<usize> = lists
         .map(|list| draw.random_range(list.rows.clone()))
         .collect();
-    let scores = prepared.rows.scores(forest, sampled.iter().copied());
-    let rows = sampled.iter().flat_map(|row| prepared.rows.row(*row));
-    let rows: Vec<f32> = rows.copied().collect();
-    reference_bins(&rows, &scores, &shares(&trained.importance))
+    let own = &prepared.rows;
+    let scores = own.scores((forest, &own.encoding), sampled.iter().copied());
+    let rows = own.encoded(sampled.iter().copied());
+    let schema = own.encoding.schema();
+    reference_bins(schema, &rows, &scores, &shares(schema, &trained.importance))
 }
 
 /// Each feature's part of the gain, in column order.
-fn shares(importance: &[Importance]) -> Vec<f64> {
+fn shares(schema: &Schema, importance: &[Importance]) -> Vec<f64> {
     let all: f64 = importance.iter().map(|feature| feature.gain).sum();
     let share = |name: String| {
         let of = importance.iter().find(|of| of.feature == name);
         of.filter(|_| all > 0.0).map_or(0.0, |of| of.gain / all)
     };
-    feature_names().into_iter().map(share).collect()
+    schema.names().into_iter().map(share).collect()
 }
 
 /// Most useful features first.

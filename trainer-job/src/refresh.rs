@@ -70,8 +70,12 @@ impl Bench<'_> {
             Bundle::open(&dir, model, &self.work.join(TABLES_DIR), tables).map_err(unusable)?;
         let golden = &bundle.model.golden;
         for row in &golden.rows {
+            let values = row
+                .encode(&bundle.model.schema)
+                .map_err(|error| refused(model, &error))?;
             let item = Candidate {
                 id: &row.item,
+                values: &values,
                 ..Candidate::default()
             };
             let scored = bundle.rank(&row.query, golden.time, &[item]);

@@ -16,14 +16,15 @@ use searchop_model::{
     forest::{Forest, Scratch},
     item::ItemFields,
     lexicon::Lexicon,
-    tables::{ItemRow, QueryItemRow, TableRows},
+    tables::{DeclaredColumn, DeclaredItems, ItemRow, QueryItemRow, TableRows},
     text::Analyzer,
     texts::Texts,
 };
 
 use crate::{
     boosting::Groups,
-    data::{Product, Window},
+    data::{Declared, Product, Window},
+    encoding::Encoding,
     error::TrainError,
     history::History,
     lists::{Candidate, List},
@@ -43,6 +44,7 @@ pub struct Catalog {
     fields: Vec<ItemFields>,
     texts: Texts,
     lexicon: Lexicon,
+    declared: Declared,
 }
 
 impl Catalog {
@@ -61,7 +63,40 @@ impl Catalog {
             fields,
             texts,
             lexicon,
+            declared: Declared::default(),
         })
+    }
+
+    /// The same with what the data have of declared features.
+    pub fn declaring(self, declared: &Declared) -> Self {
+        Self {
+            declared: declared.clone(),
+            ..self
+        }
+    }
+
+    /// What tables hold of declared features: those of the job.
+    pub fn declared_items(&self) -> DeclaredItems {
+        let Declared { wanted, items } = &self.declared;
+        let own = &wanted.features[..wanted.own];
+        let kept: Vec<bool> = (items.columns.iter())
+            .map(|column| own.contains(&column.feature))
+            .collect();
+        let columns = items.columns.iter().zip(&kept);
+        let values = items.values.iter().zip(kept.iter().cycle());
+        DeclaredItems {
+            columns: columns
+                .filter(|one| *one.1)
+                .map(|one| one.0.clone())
+                .collect(),
+            values: values.filter(|one| *one.1).map(|one| *one.0).collect(),
+        }
+    }
+
+    /// The declared columns of rows: those of the catalogue, then those of the log.
+    pub fn declared_columns(&self, traffic: &Traffic) -> Vec<DeclaredColumn> {
+        let catalog = self.declared.items.columns.iter();
+        catalog.chain(&traffic.declared.columns).cloned().collect()
     }
 
     pub fn analyzer(&self) -> &Analyzer {
@@ -91,7 +126,7 @@ impl Catalog {
 
     /// `rows` are the numbers of the rows of one list.
     fn fill_candidate_list(&self, candidates: &[Candidate], rows: &[usize], values: &mut [f32]) {
-        let columns = features().len();
+        let columns = values.len() / candidates.len().max(1);
         let mut list = CandidateList::default();
         let mut own = Vec::with_capacity(rows.len() * columns);
         for row in rows {
@@ -109,10 +144,13 @@ impl Catalog {
 /// Rows of all lists, list after list.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rows {
-    /// Row-major, as many as [`features`] a row; NaN is a missing value.
+    /// Row-major, those of [`features`] and behind them those of declared columns; NaN is a missing
+    /// value, a text is its place in its column's.
     pub values: Vec<f32>,
     pub candidates: Vec<Candidate>,
     pub lists: Vec<RowList>,
+    /// How the model that is trained on them reads them.
+    pub encoding: Encoding,
 }
 
 /// A list's place in [`Rows`].
@@ -127,7 +165,7 @@ pub struct RowList {
 
 impl Rows {
     /// The rows of `lists`, with every value missing.
-    fn without_values(lists: &[List], traffic: &Traffic) -> Self {
+    fn without_values(lists: &[List], traffic: &Traffic, columns: usize) -> Self {
         let mut rows = Self::default();
         for list in lists {
             let first = rows.candidates.len();
@@ -139,28 +177,55 @@ impl Rows {
                 rows: first..rows.candidates.len(),
             });
         }
-        rows.values = vec![f32::NAN; rows.candidates.len() * features().len()];
+        rows.values = vec![f32::NAN; rows.candidates.len() * columns];
         rows
     }
 
     /// Values of one row.
     pub fn row(&self, index: usize) -> &[f32] {
-        let columns = features().len();
+        let columns = self.columns();
         &self.values[index * columns..(index + 1) * columns]
     }
 
-    /// What a forest makes of some rows, in their order.
-    pub fn scores(&self, forest: &Forest, rows: impl Iterator<Item = usize>) -> Vec<f64> {
+    /// All values of one column.
+    pub fn column(&self, column: usize) -> impl Iterator<Item = f32> {
+        self.values
+            .iter()
+            .copied()
+            .skip(column)
+            .step_by(self.columns().max(1))
+    }
+
+    /// Values of a row.
+    fn columns(&self) -> usize {
+        self.values.len() / self.candidates.len().max(1)
+    }
+
+    /// Some rows as the model reads them that is trained on them, row-major.
+    pub fn encoded(&self, rows: impl Iterator<Item = usize>) -> Vec<f32> {
         let mut values = Vec::new();
         for index in rows {
-            values.extend_from_slice(self.row(index));
+            self.encoding.push(self.row(index), &mut values);
         }
-        let mut scores = vec![0.0; values.len() / features().len()];
+        values
+    }
+
+    /// What a model makes of some rows, in their order.
+    pub fn scores(
+        &self,
+        (forest, encoding): (&Forest, &Encoding),
+        rows: impl Iterator<Item = usize>,
+    ) -> Vec<f64> {
+        let mut values = Vec::new();
+        for index in rows {
+            encoding.push(self.row(index), &mut values);
+        }
+        let mut scores = vec![0.0; values.len() / encoding.schema().columns()];
         forest.score_rows(&values, &mut Scratch::default(), &mut scores);
         scores
     }
 
-    pub fn of(&self, slice: Slice) -> impl Iterator<Item = &RowList> {
+    pub fn of(&self, slice: Slice) -> impl Iterator<Item = &RowList> + Clone {
         self.lists.iter().filter(move |list| list.slice == slice)
     }
 
@@ -177,13 +242,13 @@ impl Rows {
         propensities: Option<&Propensities>,
     ) -> Groups {
         let mut groups = Groups {
-            columns: features().len(),
+            columns: self.encoding.schema().columns(),
             ..Groups::default()
         };
         for list in lists {
             for index in list.rows.clone() {
                 let candidate = &self.candidates[index];
-                groups.values.extend_from_slice(self.row(index));
+                self.encoding.push(self.row(index), &mut groups.values);
                 groups.labels.push(f32::from(candidate.label));
                 groups.weights.push(candidate.weight());
                 if let Some(propensities) = propensities {
@@ -214,7 +279,8 @@ pub fn compute<'a>(
     (counts, window): (&'a DayCounts, Window),
 ) -> (Rows, History<'a>) {
     let mut history = History::new(counts, traffic.known_items);
-    let mut rows = Rows::without_values(lists, traffic);
+    let columns = features().len() + catalog.declared_columns(traffic).len();
+    let mut rows = Rows::without_values(lists, traffic, columns);
     let mut queries = HashMap::new();
     // Tables age, so lists do not see in the order of their own days.
     let mut order: Vec<usize> = (0..lists.len()).collect();
@@ -238,7 +304,6 @@ pub fn compute<'a>(
         for list in &left[..seen] {
             let own = rows.lists[*list].rows.clone();
             let values = moment.values(&lists[*list], &mut queries);
-            let columns = features().len();
             rows.values[own.start * columns..own.end * columns].copy_from_slice(&values);
         }
         left = &left[seen..];
@@ -264,8 +329,11 @@ impl Moment<'_> {
         let analysed = queries
             .entry(list.query)
             .or_insert_with(|| self.context.query(&query.text));
-        let mut values = Vec::with_capacity(list.candidates.len() * features().len());
-        for candidate in &list.candidates {
+        let declared = &self.catalog.declared.items;
+        let (stored, logged) = (declared.columns.len(), self.traffic.declared.columns.len());
+        let columns = features().len() + stored + logged;
+        let mut values = Vec::with_capacity(list.candidates.len() * columns);
+        for (place, candidate) in list.candidates.iter().enumerate() {
             let item = candidate.item as usize;
             let numbers = self.catalog.fields.get(item).map(ItemFields::numbers);
             let input = RowInput {
@@ -276,6 +344,12 @@ impl Moment<'_> {
                 time: list.time,
             };
             self.context.row(analysed, &input, &mut values);
+            let start = values.len();
+            match declared.values.get(item * stored..(item + 1) * stored) {
+                Some(known) => values.extend_from_slice(known),
+                None => values.resize(start + stored, f32::NAN),
+            }
+            values.extend_from_slice(&list.declared[place * logged..(place + 1) * logged]);
         }
         values
     }

@@ -3,22 +3,21 @@
 use std::path::Path;
 
 use searchop_contract::{
-    DataSource, Measure, PromotedModel, Published, Reference, ReferenceModel, TrainingJob,
-    TrainingReport, names::REPORT_FILE,
+    DataSource, Measure, ModelFeature, PromotedModel, Published, Reference, ReferenceModel,
+    TrainingJob, TrainingReport, names::REPORT_FILE,
 };
-use searchop_model::{
-    artifact::read_model, features::feature_names, forest::Forest, store::ArtifactKind,
-};
+use searchop_model::{artifact::read_model, forest::Forest, schema::Schema, store::ArtifactKind};
 
 use crate::{
     boosting::{self, BoostingError, Settings, Trained},
-    data::{self, Dataset, Step},
+    data::{self, Dataset, Step, Wanted},
     dropout,
+    encoding::Encoding,
     error::TrainError,
     evaluate::{Contestants, Evaluation, Overlap},
     kept_counters::KeptCounters,
     outcome::{Judged, ModelReport, Outcome},
-    prepare::{self, Prepared, Summary},
+    prepare::{self, Prepared},
     progress::{Progress, Stage, counts},
     publish::{self, Named, Store},
     slices::Slice,
@@ -127,6 +126,7 @@ impl Bench<'_> {
             ("unripeLists", summary.lists.unripe.into()),
             ("daysReadFromCounters", kept.days().count().into()),
             ("daysCounted", new_days.len().into()),
+            ("declared", declared(dataset).into()),
             ("queryItems", summary.pairs.into()),
             ("queryItemTraffic", summary.pair_coverage.into()),
         ]));
@@ -166,7 +166,8 @@ impl Bench<'_> {
 
     pub(crate) fn load(&self) -> Result<Dataset, TrainError> {
         let running = self.progress.begin(Stage::Load, None);
-        let dataset = data::load(self.job, self.work, &mut |step| {
+        let wanted = self.wanted()?;
+        let dataset = data::load_with(self.job, wanted, self.work, &mut |step| {
             running.at(match step {
                 Step::Drawing { days } => format!("drawing {days} days"),
                 Step::Reading { file, bytes } => format!("reading {file} ({bytes} bytes)"),
@@ -179,6 +180,25 @@ impl Bench<'_> {
             ("droppedEvents", dataset.cleaning.dropped().into()),
         ]));
         Ok(dataset)
+    }
+
+    /// The declared features of the job, and those of the versions that it is compared with.
+    fn wanted(&self) -> Result<Wanted, TrainError> {
+        let job = self.job;
+        let named = job.reference.iter().chain(&job.evaluate_only);
+        let named = named.map(|model| &model.digest);
+        let promoted = job.promoted.iter().map(|model| &model.digest);
+        let mut published = Vec::new();
+        for digest in named.chain(promoted) {
+            // Whoever needs the model says what is wrong with it.
+            let model = match self.store.fetch(ArtifactKind::Model, digest, self.work) {
+                Err(error @ TrainError::StorageUnavailable(_)) => return Err(error),
+                fetched => fetched.ok().and_then(|dir| read_model(&dir, digest).ok()),
+            };
+            published.extend(model.into_iter().flat_map(|model| model.manifest.declared));
+        }
+        let features = published.iter().map(|one| &one.feature);
+        Ok(Wanted::new(&job.declared, features))
     }
 
     /// Trains on the first slice, with early stopping on the second.
@@ -198,11 +218,21 @@ impl Bench<'_> {
                 self.job.counter_dropout
             )));
         }
+        let schema = prepared.rows.encoding.schema();
+        let share = self.job.counter_dropout;
+        dropout::hide_optional(&mut train, schema, share, parameters.seed);
+        if let Some(feature) = dropout::never_missing_optional(&train, schema) {
+            return Err(TrainError::data(format!(
+                "no training row lacks {feature}, so nothing is learned about requests without it; \
+                 set training.counterDropout above {share}, or give it a default, or require it"
+            )));
+        }
         let valid = prepared.rows.groups(Slice::Valid, propensities);
         let threads = threads::useful(threads, train.rows());
         let settings = Settings {
             parameters,
-            features: &feature_names(),
+            features: &schema.names(),
+            categorical: &prepared.rows.encoding.categorical(),
             threads,
         };
         let on_tree = |_, ndcg| running.step(format!("NDCG@10 {ndcg:.4}"));
@@ -231,7 +261,8 @@ impl Bench<'_> {
 
     /// Judges what was just trained.
     pub fn evaluate(&self, prepared: &Prepared, trained: &Trained) -> Result<Judged, TrainError> {
-        self.judge(prepared, &publish::forest(trained)?, false)
+        let forest = publish::forest(trained)?;
+        self.judge(prepared, (&forest, &prepared.rows.encoding), false)
     }
 
     /// Judges a published model.
@@ -240,23 +271,31 @@ impl Bench<'_> {
         prepared: &Prepared,
         named: &ReferenceModel,
     ) -> Result<(Judged, Published), TrainError> {
-        let Named { forest, published } = publish::describe(&self.store, named, self.work)?;
+        let Named {
+            forest,
+            schema,
+            published,
+        } = publish::describe(&self.store, named, self.work)?;
+        let encoding = reads(&schema, prepared).map_err(|error| {
+            TrainError::data(format!("published model {}: {error}", named.digest.short()))
+        })?;
         let seen = published.trained_through_time > prepared.summary.trained_through_time;
-        Ok((self.judge(prepared, &forest, seen)?, published))
+        let judged = self.judge(prepared, (&forest, &encoding), seen)?;
+        Ok((judged, published))
     }
 
     fn judge(
         &self,
         prepared: &Prepared,
-        candidate: &Forest,
+        candidate: (&Forest, &Encoding),
         candidate_overlaps: bool,
     ) -> Result<Judged, TrainError> {
         let running = self.progress.begin(Stage::Evaluate, None);
-        let served = self.served(&prepared.summary)?;
-        let promoted = self.promoted(&prepared.summary)?;
+        let served = self.served(prepared)?;
+        let promoted = self.promoted(prepared)?;
         let contestants = Contestants {
             candidate,
-            served: served.as_ref().and_then(|served| served.forest.as_ref()),
+            served: served.as_ref().and_then(|served| served.model.as_ref()),
             promoted: &promoted.models,
             overlap: Overlap {
                 candidate: candidate_overlaps,
@@ -293,17 +332,20 @@ impl Bench<'_> {
 
     /// The served model. One that this program cannot compute features for has no figures, which a
     /// gate that needs them reads as an error.
-    fn served(&self, summary: &Summary) -> Result<Option<Served>, TrainError> {
+    fn served(&self, prepared: &Prepared) -> Result<Option<Served>, TrainError> {
+        let summary = &prepared.summary;
         let Some(reference) = &self.job.reference else {
             return Ok(None);
         };
         let dir = self
             .store
             .fetch(ArtifactKind::Model, &reference.digest, self.work)?;
-        let served = match read_model(&dir, &reference.digest) {
-            Ok(model) => Served {
+        let model = read_model(&dir, &reference.digest).map_err(|error| error.to_string());
+        let read = model.and_then(|model| Ok((reads(&model.schema, prepared)?, model)));
+        let served = match read {
+            Ok((encoding, model)) => Served {
                 overlaps: model.manifest.trained_through_time > summary.trained_through_time,
-                forest: Some(model.forest),
+                model: Some((model.forest, encoding)),
             },
             Err(error) => {
                 tracing::warn!(
@@ -312,7 +354,7 @@ impl Bench<'_> {
                 );
                 Served {
                     overlaps: false,
-                    forest: None,
+                    model: None,
                 }
             }
         };
@@ -321,7 +363,8 @@ impl Bench<'_> {
 
     /// Versions that served before. One that is gone, that this program cannot compute features for
     /// or that has trained on the held-out days is left out; the others still hold the line.
-    fn promoted(&self, summary: &Summary) -> Result<Promoted, TrainError> {
+    fn promoted(&self, prepared: &Prepared) -> Result<Promoted, TrainError> {
+        let summary = &prepared.summary;
         let asked = |measure: &Measure| measure.against == Some(Reference::BestPromoted);
         let mut found = Promoted::default();
         if !self.job.evaluation.measures.iter().any(asked) {
@@ -335,11 +378,16 @@ impl Bench<'_> {
                 }
                 fetched => fetched?,
             };
-            match read_model(&dir, digest) {
-                Ok(model) if model.manifest.trained_through_time > summary.trained_through_time => {
+            let model = read_model(&dir, digest).map_err(|error| error.to_string());
+            match model.and_then(|model| Ok((reads(&model.schema, prepared)?, model))) {
+                Ok((_, model))
+                    if model.manifest.trained_through_time > summary.trained_through_time =>
+                {
                     found.overlaps = true;
                 }
-                Ok(model) => found.models.push((*version, model.forest)),
+                Ok((encoding, model)) => {
+                    found.models.push((*version, (model.forest, encoding)));
+                }
                 Err(error) => {
                     tracing::warn!(version, "promoted model is not compared: {error}");
                 }
@@ -370,15 +418,38 @@ impl Bench<'_> {
     }
 }
 
+/// Which part of the products or impressions has a value of each declared feature.
+fn declared(dataset: &Dataset) -> String {
+    let of = |(name, share): (String, f64)| format!("{name} {share:.3}");
+    let shares: Vec<String> = dataset.declared_shares().into_iter().map(of).collect();
+    shares.join(", ")
+}
+
+/// How a published model reads the rows. The error names a declared feature that the data do not have
+/// any more: without it the model is not the one that was published.
+fn reads(schema: &Schema, prepared: &Prepared) -> Result<Encoding, String> {
+    let summary = &prepared.summary;
+    let encoding = Encoding::new(schema.clone(), &summary.columns)?;
+    for (number, declared) in schema.declared().iter().enumerate() {
+        let feature = &declared.feature.feature;
+        let of_job = |own: &ModelFeature| own.feature.reads_as(feature);
+        let mut values = prepared.rows.column(encoding.place(number));
+        if !summary.declared.iter().any(of_job) && values.all(f32::is_nan) {
+            return Err(format!("the data have no values of {:?}", feature.name));
+        }
+    }
+    Ok(encoding)
+}
+
 struct Served {
-    forest: Option<Forest>,
+    model: Option<(Forest, Encoding)>,
     overlaps: bool,
 }
 
 /// Versions that served before.
 #[derive(Default)]
 struct Promoted {
-    models: Vec<(u32, Forest)>,
+    models: Vec<(u32, (Forest, Encoding))>,
     /// One of them has trained on the held-out days, and is left out.
     overlaps: bool,
 }

@@ -157,6 +157,7 @@ mod tests {
             skip_if_data_unchanged: false,
             refresh: None,
             candidate_list: false,
+            declared: Vec::new(),
             evaluation: EvaluationSettings {
                 holdout_days,
                 baselines: vec![],

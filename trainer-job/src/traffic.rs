@@ -3,9 +3,13 @@
 use std::collections::HashMap;
 
 use polars::prelude::{Column, DataFrame, DataType, PolarsResult};
-use searchop_model::text::Analyzer;
+use searchop_contract::{DeclaredFeature, FeatureType};
+use searchop_model::{tables::DeclaredColumn, text::Analyzer};
 
-use crate::data::{Action, Dataset};
+use crate::data::{
+    Action, Dataset,
+    declared::{Texts, column_name},
+};
 
 /// The click log. Names stand once, in the order in which they are first seen.
 pub struct Traffic {
@@ -21,6 +25,26 @@ pub struct Traffic {
     pub events: Vec<Event>,
     /// Result lists with items that the engine found for them and nobody saw.
     pub not_shown: Vec<(u32, u32)>,
+    pub declared: ListValues,
+}
+
+/// Values of the declared features that are logged.
+#[derive(Default)]
+pub struct ListValues {
+    /// With the texts of categories in the order of their first sight.
+    pub columns: Vec<DeclaredColumn>,
+    /// By (result list, item): one for each column, NaN where missing, the place of a text.
+    items: HashMap<(u32, u32), Vec<f32>>,
+}
+
+impl ListValues {
+    /// Appends the values of an item in a list.
+    pub fn push(&self, list: u32, item: u32, out: &mut Vec<f32>) {
+        match self.items.get(&(list, item)) {
+            Some(values) => out.extend_from_slice(values),
+            None => out.resize(out.len() + self.columns.len(), f32::NAN),
+        }
+    }
 }
 
 /// A query as it was typed, and the key its counters are kept under.
@@ -57,13 +81,18 @@ impl Traffic {
             ..Builder::default()
         };
         let columns = Columns::read(&dataset.events)?;
+        let mut declared = Logged::read(dataset)?;
         let mut events = Vec::with_capacity(dataset.events.height());
         let mut not_shown = Vec::new();
         for row in 0..dataset.events.height() {
             if columns.action.i32()?.get(row) == Some(Action::Candidate as i32) {
-                not_shown.push(traffic.candidate(&columns, row)?);
+                let (list, item) = traffic.candidate(&columns, row)?;
+                declared.add((list, item), row)?;
+                not_shown.push((list, item));
             } else {
-                events.push(traffic.event(&columns, row)?);
+                let event = traffic.event(&columns, row)?;
+                declared.add((event.list, event.item), row)?;
+                events.push(event);
             }
         }
         let (queries, keys) = with_keys(traffic.queries.names, analyzer);
@@ -74,6 +103,7 @@ impl Traffic {
             keys,
             events,
             not_shown,
+            declared: declared.finish(),
         })
     }
 
@@ -211,6 +241,61 @@ impl Builder {
             time_ms: columns.time.i64()?.get(row).unwrap_or(0),
             day: columns.day.i32()?.get(row).unwrap_or(0),
         })
+    }
+}
+
+/// The logged features' columns of the events.
+struct Logged {
+    columns: Vec<(DeclaredColumn, Column, Texts)>,
+    items: HashMap<(u32, u32), Vec<f32>>,
+}
+
+impl Logged {
+    fn read(dataset: &Dataset) -> PolarsResult<Self> {
+        let column = |(place, feature): (usize, &DeclaredFeature)| {
+            let values = dataset.events.column(&column_name(place))?.clone();
+            let column = DeclaredColumn {
+                feature: feature.clone(),
+                categories: Vec::new(),
+            };
+            Ok((column, values, Texts::default()))
+        };
+        Ok(Self {
+            columns: (dataset.declared.logged().enumerate())
+                .map(column)
+                .collect::<PolarsResult<_>>()?,
+            items: HashMap::new(),
+        })
+    }
+
+    /// Every row of an item in a list says the same.
+    fn add(&mut self, key: (u32, u32), row: usize) -> PolarsResult<()> {
+        if self.columns.is_empty() || self.items.contains_key(&key) {
+            return Ok(());
+        }
+        let mut values = Vec::with_capacity(self.columns.len());
+        for (column, found, texts) in &mut self.columns {
+            let value = match column.feature.kind {
+                FeatureType::Number => found.f32()?.get(row),
+                FeatureType::Category => {
+                    (found.str()?.get(row)).map(|text| texts.number(text) as f32)
+                }
+            };
+            values.push(value.unwrap_or(f32::NAN));
+        }
+        self.items.insert(key, values);
+        Ok(())
+    }
+
+    fn finish(self) -> ListValues {
+        let named = |(column, _, texts): (DeclaredColumn, Column, Texts)| DeclaredColumn {
+            categories: texts.names,
+            ..column
+        };
+        ListValues {
+            columns: self.columns.into_iter().map(named).collect(),
+            items: self.items,
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod trainer {
     mod cli;
     mod data;
     mod debias;
+    mod declared;
     mod kept_counters;
     mod labels;
     mod point_in_time;

@@ -9,8 +9,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResource;
 use schemars::JsonSchema;
 pub use searchop_contract::{
-    BaselineName, EventFormat, Evidence, JudgmentFormat, ListSlice, Metric, OutOfStock, Pins,
-    PositionBias, Reference, ServingRule,
+    BaselineName, DeclaredFeature, EventFormat, Evidence, FeatureSource, FeatureType,
+    JudgmentFormat, ListSlice, Metric, OutOfStock, Pins, PositionBias, Reference, ServingRule,
 };
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +44,8 @@ pub use training::*;
     ),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')")
         .message("metadata.name must be at most 40 characters of a-z, 0-9 and '-', starting with a letter"),
+    validation = Rule::new("!has(self.spec.data.synthetic) || !has(self.spec.features) || !has(self.spec.features.declared) || self.spec.features.declared.size() == 0")
+        .message("features.declared needs data.sources: a made-up shop has no such columns"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Served", type_ = "string", json_path = ".status.served.name"),
     printcolumn(name = "Metric", type_ = "string", json_path = ".status.served.headlineMetric"),

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Digest;
+use crate::{DeclaredFeature, Digest};
 
 /// One run of the trainer, as JSON in the environment variable [`crate::names::JOB_ENV`] or a file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +32,9 @@ pub struct TrainingJob {
     /// Whether the model looks at the other candidates of a list.
     #[serde(default, skip_serializing_if = "is_false")]
     pub candidate_list: bool,
+    /// Features beside the preset's, in column order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub declared: Vec<DeclaredFeature>,
     pub evaluation: EvaluationSettings,
     /// Base URI of the artifacts: `file:///…` or `s3://bucket/prefix`.
     pub artifacts_uri: String,

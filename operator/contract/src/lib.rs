@@ -7,6 +7,7 @@
 mod check;
 mod digest;
 mod exit;
+mod features;
 mod histograms;
 mod job;
 pub mod labels;
@@ -20,6 +21,10 @@ mod traffic;
 pub use check::{Check, CheckOutcome};
 pub use digest::{Digest, DigestError};
 pub use exit::{ExitCode, FailureReason};
+pub use features::{
+    DeclaredFeature, FeatureSource, FeatureType, MAX_CATEGORIES, MAX_DECLARED_FEATURES,
+    ModelFeature, PRESET_FEATURES, PRODUCT_FIELDS,
+};
 pub use histograms::{
     BinCounts, Bins, FeatureBins, HistogramReport, MAX_BOUNDS, ReferenceBins, VersionHistograms,
 };

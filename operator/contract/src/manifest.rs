@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{BoostingParameters, Digest};
+use crate::{BoostingParameters, Digest, ModelFeature};
 
 /// Format of a model and its manifest; readers accept this one alone.
 pub const MANIFEST_FORMAT: u32 = 1;
@@ -44,6 +44,9 @@ pub struct ModelManifest {
     /// Whether the model looks at the other candidates of a request: then lists must come whole.
     #[serde(default, skip_serializing_if = "crate::job::is_false")]
     pub candidate_list: bool,
+    /// Features beside the preset's: the last columns, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub declared: Vec<ModelFeature>,
     pub parameters: BoostingParameters,
     pub trees: u32,
     /// End of the newest day the trees have seen.

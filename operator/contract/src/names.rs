@@ -69,6 +69,8 @@ pub const IMPORTANCE_FILE: &str = "importance.json";
 pub const REPORT_FILE: &str = "report.json";
 /// The [`crate::ReferenceBins`].
 pub const REFERENCE_BINS_FILE: &str = "reference_bins.json";
+/// Columns of the catalogue that a spec declares; there where it declares any.
+pub const DECLARED_FILE: &str = "declared.table";
 pub const ITEMS_FILE: &str = "items.table";
 /// The forward index: the terms of each item's text.
 pub const TEXTS_FILE: &str = "texts.table";

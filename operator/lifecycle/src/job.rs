@@ -133,6 +133,7 @@ pub fn training_job(
         counter_dropout: decimal("training.counterDropout", &spec.training.counter_dropout)?,
         counter_lag: counter_lag(spec)?,
         candidate_list: spec.features.candidate_list,
+        declared: spec.features.declared.clone(),
         evaluation: EvaluationSettings {
             holdout_days: unsigned("evaluation.holdout.days", evaluation.holdout.days)?,
             baselines: evaluation.baselines.clone(),

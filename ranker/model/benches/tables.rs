@@ -348,7 +348,7 @@ fn rows(shop: &Shop, tables: &Tables) {
                     true => Candidate {
                         id: "",
                         fields: &item.fields,
-                        values: &[],
+                        ..Candidate::default()
                     },
                 })
                 .collect();

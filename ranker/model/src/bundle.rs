@@ -9,6 +9,8 @@ use crate::{
     features::{AnalysedQuery, CandidateList, RowInput, features, text_columns, text_values},
     forest::{Contributions, ExplainError, Forest, Scratch},
     item::Candidate,
+    linked::Linked,
+    schema::Schema,
     tables::{QueryItems, Tables},
     text_cache::{QueryCache, TextCache},
 };
@@ -30,7 +32,19 @@ struct Workspace {
     /// Row-major.
     values: Vec<f32>,
     scores: Vec<f64>,
+    defaulted: Vec<u32>,
     scratch: Scratch,
+}
+
+/// What an order follows from, in the order of the candidates.
+#[derive(Clone, Copy)]
+pub struct Computed<'a> {
+    /// Row-major, as many a row as the model's schema has columns.
+    pub values: &'a [f32],
+    pub scores: &'a [f64],
+    /// Of each row, the declared features whose default stood in, a bit each; empty where the model
+    /// declares none.
+    pub defaulted: &'a [u32],
 }
 
 impl Workspace {
@@ -40,11 +54,16 @@ impl Workspace {
         forest: &Forest,
         rows: &Rows,
         candidates: &[Candidate],
-        see: impl FnOnce(&[f32], &[f64]),
+        see: impl FnOnce(&Computed),
     ) -> Vec<Scored> {
         let values = &mut self.values;
         values.clear();
         let seen = rows.push_all(candidates, values);
+        self.defaulted.clear();
+        if rows.linked.is_some() {
+            let defaulted = seen.iter().map(|seen| seen.defaulted);
+            self.defaulted.extend(defaulted);
+        }
         let unscored = |(index, seen): (usize, Seen)| Scored {
             index,
             score: 0.0,
@@ -54,7 +73,11 @@ impl Workspace {
         let mut scored: Vec<Scored> = seen.into_iter().enumerate().map(unscored).collect();
         self.scores.resize(scored.len(), 0.0);
         forest.score_rows(values, &mut self.scratch, &mut self.scores);
-        see(values, &self.scores);
+        see(&Computed {
+            values,
+            scores: &self.scores,
+            defaulted: &self.defaulted,
+        });
         for (scored, score) in scored.iter_mut().zip(&self.scores) {
             scored.score = *score;
         }
@@ -69,6 +92,7 @@ pub struct Bundle {
     pub tables: Tables,
     pub tables_digest: Digest,
     pub tables_manifest: TablesManifest,
+    linked: Linked,
     texts: TextCache,
 }
 
@@ -95,8 +119,10 @@ impl Bundle {
     ) -> Result<Self, ArtifactError> {
         let model = read_model(model_dir, model)?;
         let (loaded, tables_manifest) = Tables::read(tables_dir, tables)?;
-        verify_golden(&model, &loaded, tables)?;
+        let linked = Linked::new(&model.schema, &loaded)?;
+        verify_golden((&model, &linked), &loaded, tables)?;
         Ok(Self {
+            linked,
             model,
             tables: loaded,
             tables_digest: tables.clone(),
@@ -108,24 +134,23 @@ impl Bundle {
     /// The candidates in descending order of score; equal scores keep the order of the request.
     /// `time` is the moment of the request in seconds since 1970.
     pub fn rank(&self, query: &str, time: i64, candidates: &[Candidate]) -> Vec<Scored> {
-        self.rank_seeing(query, time, candidates, |_, _| ())
+        self.rank_seeing(query, time, candidates, |_| ())
     }
 
-    /// The same; `see` is shown the rows, row-major with columns as in [`features`], and their scores,
-    /// both in the order of the candidates.
+    /// The same; `see` is shown what the order follows from.
     pub fn rank_seeing(
         &self,
         query: &str,
         time: i64,
         candidates: &[Candidate],
-        see: impl FnOnce(&[f32], &[f64]),
+        see: impl FnOnce(&Computed),
     ) -> Vec<Scored> {
         let rows = self.request(query, time);
         let forest = &self.model.forest;
         WORKSPACE.with_borrow_mut(|workspace| workspace.rank(forest, &rows, candidates, see))
     }
 
-    /// What moved the score of each candidate, by columns of [`features`], in their order. Takes some
+    /// What moved the score of each candidate, by columns of the model, in their order. Takes some
     /// milliseconds a candidate.
     pub fn explain(
         &self,
@@ -140,9 +165,16 @@ impl Bundle {
 
     /// The rows behind [`Self::rank`], in the order of the candidates.
     pub fn features_of(&self, query: &str, time: i64, candidates: &[Candidate]) -> Vec<Vec<f32>> {
-        let mut values = Vec::with_capacity(candidates.len() * features().len());
+        let columns = self.model.schema.columns();
+        let mut values = Vec::with_capacity(candidates.len() * columns);
         self.request(query, time).push_all(candidates, &mut values);
-        rows_of(&values)
+        rows_of(&values, columns)
+    }
+
+    /// The first candidate for which neither request nor tables have a value of a required feature of
+    /// the catalogue, with the feature's column.
+    pub fn lacking(&self, candidates: &[Candidate]) -> Option<(usize, usize)> {
+        self.linked.lacking(&self.tables, candidates)
     }
 
     /// Whether the model compares candidates with each other: then a caller that sends its list in
@@ -153,7 +185,7 @@ impl Bundle {
 
     /// What the rows of a request share.
     fn request(&self, query: &str, time: i64) -> Rows<'_> {
-        let mut rows = Rows::new(&self.tables, query, time).keeping(&self.texts);
+        let mut rows = Rows::new(&self.tables, &self.linked, query, time).keeping(&self.texts);
         rows.compares = self.looks_at_lists();
         rows
     }
@@ -167,19 +199,32 @@ pub fn features_of(
     time: i64,
     candidates: &[Candidate],
 ) -> Vec<Vec<f32>> {
-    let mut values = Vec::with_capacity(candidates.len() * features().len());
-    Rows::new(tables, query, time).push_all(candidates, &mut values);
-    rows_of(&values)
+    declared_features_of((tables, &Linked::default()), query, time, candidates)
 }
 
-fn rows_of(values: &[f32]) -> Vec<Vec<f32>> {
-    let rows = values.chunks_exact(features().len());
+/// The same with the features that a model declares.
+pub fn declared_features_of(
+    (tables, linked): (&Tables, &Linked),
+    query: &str,
+    time: i64,
+    candidates: &[Candidate],
+) -> Vec<Vec<f32>> {
+    let columns = features().len() + linked.columns();
+    let mut values = Vec::with_capacity(candidates.len() * columns);
+    Rows::new(tables, linked, query, time).push_all(candidates, &mut values);
+    rows_of(&values, columns)
+}
+
+fn rows_of(values: &[f32], columns: usize) -> Vec<Vec<f32>> {
+    let rows = values.chunks_exact(columns);
     rows.map(<[f32]>::to_vec).collect()
 }
 
 /// What the rows of one request share.
 struct Rows<'a> {
     tables: &'a Tables,
+    /// Absent where the model declares nothing.
+    linked: Option<&'a Linked>,
     query: AnalysedQuery,
     query_items: Option<QueryItems<'a>>,
     time: i64,
@@ -192,13 +237,16 @@ struct Rows<'a> {
 struct Seen {
     known: bool,
     sold_out: bool,
+    /// See [`Computed::defaulted`].
+    defaulted: u32,
 }
 
 impl<'a> Rows<'a> {
-    fn new(tables: &'a Tables, query: &str, time: i64) -> Self {
+    fn new(tables: &'a Tables, linked: &'a Linked, query: &str, time: i64) -> Self {
         let query = tables.context().query(query);
         Self {
             tables,
+            linked: Some(linked).filter(|linked| linked.columns() > 0),
             query_items: tables.query(query.key()),
             query,
             time,
@@ -271,10 +319,14 @@ impl<'a> Rows<'a> {
             }
             _ => tables.context().row(&self.query, &input, row),
         }
+        let defaulted = self
+            .linked
+            .map_or(0, |linked| linked.push(tables, (candidate, place), row));
         for (column, value) in candidate.values {
             row[start + column] = *value;
         }
         Seen {
+            defaulted,
             known: item.is_some(),
             sold_out: numbers.stock.is_some_and(|pieces| pieces <= 0.0),
         }
@@ -296,8 +348,8 @@ impl<'a> Rows<'a> {
 
 /// Checks that this program scores the golden rows as the trainer did and, with the tables they
 /// came from, that it computes the same features.
-pub fn verify_golden(
-    model: &Model,
+fn verify_golden(
+    (model, linked): (&Model, &Linked),
     tables: &Tables,
     tables_digest: &Digest,
 ) -> Result<(), ArtifactError> {
@@ -314,7 +366,8 @@ pub fn verify_golden(
         let in_row = |detail| ArtifactError::Golden { row, detail };
         verify_score(score, expected).map_err(in_row)?;
         if same_tables {
-            verify_features(tables, expected, golden.time).map_err(in_row)?;
+            verify_features((tables, linked), (expected, &model.schema), golden.time)
+                .map_err(in_row)?;
         }
     }
     Ok(())
@@ -350,25 +403,31 @@ fn verify_score(score: f64, golden: &GoldenRow) -> Result<(), String> {
     }
 }
 
-fn verify_features(tables: &Tables, golden: &GoldenRow, time: i64) -> Result<(), String> {
+fn verify_features(
+    (tables, linked): (&Tables, &Linked),
+    (golden, schema): (&GoldenRow, &Schema),
+    time: i64,
+) -> Result<(), String> {
     if tables.item(&golden.item).is_none() {
         return Err(format!("item {:?} is not in the tables", golden.item));
     }
+    let values = golden.encode(schema)?;
     let candidate = Candidate {
         id: &golden.item,
+        values: &values,
         ..Candidate::default()
     };
-    let rows = features_of(
-        tables,
+    let rows = declared_features_of(
+        (tables, linked),
         &golden.query,
         time,
         std::slice::from_ref(&candidate),
     );
-    for ((feature, &found), expected) in features().iter().zip(&rows[0]).zip(golden.row()) {
+    for ((column, &found), expected) in rows[0].iter().enumerate().zip(golden.row()) {
         if found != expected && !(found.is_nan() && expected.is_nan()) {
             return Err(format!(
                 "{} is {found}, the trainer computed {expected}",
-                feature.name
+                schema.name(column)
             ));
         }
     }
@@ -421,6 +480,7 @@ mod tests {
     #[test]
     fn rows_from_the_cache_are_the_computed_ones_and_text_of_the_request_is_never_kept() {
         let (tables, cache) = (tables(), TextCache::new(text_columns()));
+        let linked = Linked::default();
         let fields = ItemFields {
             title: Some("blue shoe".to_owned()),
             price: Some(3.0),
@@ -444,14 +504,14 @@ mod tests {
             own_text,
         ];
         for query in ["running shoe", "Shoe", "", "shoe"] {
-            let computed = bits(&Rows::new(&tables, query, 9), &candidates);
+            let computed = bits(&Rows::new(&tables, &linked, query, 9), &candidates);
             for _ in 0..3 {
-                let rows = Rows::new(&tables, query, 9).keeping(&cache);
+                let rows = Rows::new(&tables, &linked, query, 9).keeping(&cache);
                 assert_eq!(bits(&rows, &candidates), computed, "{query:?}");
             }
         }
         let mut together = Vec::new();
-        let rows = Rows::new(&tables, "shoe", 9);
+        let rows = Rows::new(&tables, &linked, "shoe", 9);
         rows.push_all(&candidates, &mut together);
         let together: Vec<u32> = together.into_iter().map(f32::to_bits).collect();
         assert_eq!(together, bits(&rows, &candidates));
@@ -459,7 +519,7 @@ mod tests {
         let place = tables.find("b").unwrap();
         assert!(query.get(place, |_| ()).is_some(), "it was kept");
         query.keep(place, &vec![77.0; text_columns()]);
-        let rows = Rows::new(&tables, "shoe", 9).keeping(&cache);
+        let rows = Rows::new(&tables, &linked, "shoe", 9).keeping(&cache);
         for (feature, bits) in features().iter().zip(bits(&rows, &[candidate("b")])) {
             assert_eq!(f32::from_bits(bits) == 77.0, feature.source == Source::Text);
         }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     features::{Source, features},
     item::{Candidate, ItemFields},
+    schema::{Given, owned},
 };
 
 /// A line of the feature log.
@@ -27,6 +28,13 @@ pub struct FeatureRecord {
     pub page: Page,
     /// Names of the columns of `values` and `sources`.
     pub features: Vec<String>,
+    /// What the request said of declared features for all candidates.
+    #[serde(
+        default,
+        deserialize_with = "owned",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub declared: BTreeMap<String, Given<'static>>,
     /// In the order of the request.
     pub candidates: Vec<LoggedCandidate>,
 }
@@ -56,6 +64,13 @@ pub struct LoggedCandidate {
     /// Features that the request gave instead of what they are computed from; `null` is missing.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub given: BTreeMap<String, Option<f32>>,
+    /// What the request said of declared features.
+    #[serde(
+        default,
+        deserialize_with = "owned",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub declared: BTreeMap<String, Given<'static>>,
     /// `null` is missing.
     pub values: Vec<Option<f32>>,
     /// A letter for each value, as of [`sources`].
@@ -65,19 +80,21 @@ pub struct LoggedCandidate {
 }
 
 impl LoggedCandidate {
-    /// What `row` and `score` were computed to be.
-    pub fn new(candidate: &Candidate, row: &[f32], score: f64) -> Self {
+    /// What `row` and `score` were computed to be, and the declared features, a bit each, whose
+    /// default stood in.
+    pub fn new(candidate: &Candidate, (row, defaulted): (&[f32], u32), score: f64) -> Self {
         let given = |(column, value): &(usize, f32)| {
-            let name = features()[*column].name.to_owned();
-            (name, present(*value))
+            let name = features().get(*column)?.name.to_owned();
+            Some((name, present(*value)))
         };
         Self {
             id: candidate.id.to_owned(),
             engine_score: None,
             fields: candidate.fields.clone(),
-            given: candidate.values.iter().map(given).collect(),
+            given: candidate.values.iter().filter_map(given).collect(),
+            declared: BTreeMap::new(),
             values: row.iter().map(|value| present(*value)).collect(),
-            sources: sources(candidate, row),
+            sources: sources(candidate, row, defaulted),
             score,
         }
     }
@@ -89,16 +106,21 @@ fn present(value: f32) -> Option<f32> {
 
 /// Where each value of a candidate's row comes from, a letter a column: `r` the request, `t` the
 /// tables, `d` nowhere, so that the model takes what it takes for a missing value. What is computed
-/// from several inputs is of the request where that gave one of them.
-pub fn sources(candidate: &Candidate, row: &[f32]) -> String {
+/// from several inputs is of the request where that gave one of them. `defaulted` has a bit for each
+/// declared feature whose default stood in: that is nowhere, too.
+pub fn sources(candidate: &Candidate, row: &[f32], defaulted: u32) -> String {
     let source = |(column, value): (usize, &f32)| {
-        if candidate.values.iter().any(|(given, _)| *given == column) {
+        let mut given = candidate.values.iter().chain(candidate.shared);
+        if given.any(|(given, _)| *given == column) {
             return 'r';
         }
         if value.is_nan() {
             return 'd';
         }
-        let feature = &features()[column];
+        let Some(feature) = features().get(column) else {
+            let is_default = defaulted >> (column - features().len()) & 1 == 1;
+            return if is_default { 'd' } else { 't' };
+        };
         let of_request = match feature.source {
             Source::Query => true,
             Source::Item => gives(candidate.fields, feature.name),
@@ -138,11 +160,12 @@ mod tests {
             id: "a",
             fields: &fields,
             values: &[(column("rating"), f32::NAN)],
+            ..Candidate::default()
         };
         let mut row = vec![1.0; features().len()];
         row[column("rating")] = f32::NAN;
         row[column("age_days")] = f32::NAN;
-        let letters = sources(&candidate, &row);
+        let letters = sources(&candidate, &row, 0);
         for (feature, letter) in [
             ("query_terms", 'r'),
             ("price_log", 'r'),
@@ -167,7 +190,7 @@ mod tests {
             fields: &text,
             ..Candidate::default()
         };
-        let letters = sources(&candidate, &vec![1.0; features().len()]);
+        let letters = sources(&candidate, &vec![1.0; features().len()], 0);
         for (feature, letter) in [
             ("title_bm25", 'r'),
             ("title_terms", 'r'),
@@ -191,6 +214,7 @@ mod tests {
             id: "a\"",
             fields: &fields,
             values: &[(0, f32::NAN), (1, 0.3)],
+            ..Candidate::default()
         };
         let row: Vec<f32> = (0..features().len())
             .map(|column| 1.0 / column as f32)
@@ -199,7 +223,7 @@ mod tests {
             .iter()
             .map(|value| if value.is_finite() { *value } else { f32::NAN })
             .collect();
-        let logged = LoggedCandidate::new(&candidate, &row, -0.1);
+        let logged = LoggedCandidate::new(&candidate, (&row, 0), -0.1);
         let line = serde_json::to_string(&logged).unwrap();
         assert_eq!(
             serde_json::from_str::<LoggedCandidate>(&line).unwrap(),

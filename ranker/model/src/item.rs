@@ -150,8 +150,10 @@ pub struct Candidate<'a> {
     pub id: &'a str,
     pub fields: &'a ItemFields,
     /// Columns of [`crate::features::features`] whose value is given instead of computed; NaN for a
-    /// missing one.
+    /// missing one. Columns behind those are declared features of the model.
     pub values: &'a [(usize, f32)],
+    /// The same of declared features that the request gives for all its candidates.
+    pub shared: &'a [(usize, f32)],
 }
 
 pub(crate) static NO_FIELDS: ItemFields = ItemFields {
@@ -174,6 +176,7 @@ impl Default for Candidate<'_> {
             id: "",
             fields: &NO_FIELDS,
             values: &[],
+            shared: &[],
         }
     }
 }

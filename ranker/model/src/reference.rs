@@ -2,18 +2,23 @@
 
 use searchop_contract::{Bins, FeatureBins, ReferenceBins, names};
 
-use crate::{artifact::ArtifactError, features::features};
+use crate::{artifact::ArtifactError, schema::Schema};
 
 /// Training rows are cut into this many parts of like size; a value that more rows share has a bin
 /// of its own.
 const PARTS: usize = 10;
 
-/// Bins of row-major `rows` (as many values a row as there are features, NaN is missing) and of
+/// Bins of row-major `rows` (as many values a row as the schema has columns, NaN is missing) and of
 /// their `scores`. `importance` is each feature's share of the gain, in column order.
-pub fn reference_bins(rows: &[f32], scores: &[f64], importance: &[f64]) -> ReferenceBins {
-    let columns = features().len();
+pub fn reference_bins(
+    schema: &Schema,
+    rows: &[f32],
+    scores: &[f64],
+    importance: &[f64],
+) -> ReferenceBins {
+    let columns = schema.columns();
     let bins_of = |(column, importance): (usize, &f64)| FeatureBins {
-        feature: features()[column].name.to_owned(),
+        feature: schema.name(column).to_owned(),
         importance: *importance,
         bins: bins(rows.chunks_exact(columns).map(|row| row[column].into())),
     };
@@ -73,25 +78,26 @@ fn below(sorted: &[f64], value: f64) -> f64 {
     }
 }
 
-/// Refuses bins that are not those of this program's features.
-pub(crate) fn check(reference: &ReferenceBins) -> Result<(), ArtifactError> {
+/// Refuses bins that are not those of the model's features.
+pub(crate) fn check(reference: &ReferenceBins, schema: &Schema) -> Result<(), ArtifactError> {
     let refuse = |detail| {
         let file = names::REFERENCE_BINS_FILE;
         Err(ArtifactError::malformed(file, detail))
     };
     let found = reference.features.len();
-    if found != features().len() {
-        let expected = features().len();
+    let expected = schema.columns();
+    if found != expected {
         return refuse(format!("has {found} features, the model has {expected}"));
     }
-    for (of, feature) in reference.features.iter().zip(features()) {
+    for (column, of) in reference.features.iter().enumerate() {
         let FeatureBins {
             feature: name,
             importance,
             bins,
         } = of;
-        if name != feature.name {
-            return refuse(format!("has {name:?} in place of {:?}", feature.name));
+        let expected = schema.name(column);
+        if name != expected {
+            return refuse(format!("has {name:?} in place of {expected:?}"));
         }
         if !(0.0..=1.0).contains(importance) {
             return refuse(format!(
@@ -143,10 +149,11 @@ mod tests {
 
     #[test]
     fn bins_of_other_features_or_of_a_wrong_form_are_refused() {
-        let columns = features().len();
+        let schema = Schema::default();
+        let columns = schema.columns();
         let rows = vec![1.0; columns];
-        let sound = reference_bins(&rows, &[0.5], &vec![0.0; columns]);
-        assert!(check(&sound).is_ok());
+        let sound = reference_bins(&schema, &rows, &[0.5], &vec![0.0; columns]);
+        assert!(check(&sound, &schema).is_ok());
         type Spoil = fn(&mut ReferenceBins);
         let spoilt: [(Spoil, &str); 6] = [
             (|bins| drop(bins.features.pop()), "features, the model has"),
@@ -168,7 +175,7 @@ mod tests {
         for (spoil, why) in spoilt {
             let mut bins = sound.clone();
             spoil(&mut bins);
-            let error = check(&bins).unwrap_err().to_string();
+            let error = check(&bins, &schema).unwrap_err().to_string();
             assert!(error.starts_with("reference_bins.json: "), "{error}");
             assert!(error.contains(why), "{error}");
         }

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use crate::{
     bundle::Bundle,
     feature_log::{FeatureRecord, LoggedCandidate},
-    features::{column, features},
+    features::column,
     item::{Candidate, ItemNumbers},
+    schema::{Given, Schema},
 };
 
 /// Fewer pairs say nothing about a unit.
@@ -29,6 +30,12 @@ pub enum ReplayError {
     Columns { found: String, expected: String },
     #[error("gives the feature {0:?}, which this release does not have")]
     Given(String),
+    #[error("gives {value} as the feature {name:?}: {problem}")]
+    Declared {
+        name: String,
+        value: String,
+        problem: String,
+    },
     #[error("has {found} values for {id:?}, the model has {expected} features")]
     Width {
         id: String,
@@ -45,7 +52,7 @@ pub struct Replay {
     /// Rows of which every value is the same to the last bit.
     pub equal_rows: u64,
     /// By name, those with any difference.
-    pub features: BTreeMap<&'static str, FeatureDifference>,
+    pub features: BTreeMap<String, FeatureDifference>,
     /// By name, what requests say of items that the tables know as well.
     pub fields: BTreeMap<&'static str, FieldPairs>,
 }
@@ -113,7 +120,10 @@ impl Replay {
 
     /// Computes a record again under `bundle`.
     pub fn add(&mut self, record: &FeatureRecord, bundle: &Bundle) -> Result<(), ReplayError> {
-        check(record)?;
+        let schema = &bundle.model.schema;
+        check(record, schema)?;
+        let shared = encoded(schema, &record.declared)?;
+        let given = |logged| given(schema, logged);
         let given: Vec<Vec<(usize, f32)>> =
             (record.candidates.iter().map(given)).collect::<Result<_, _>>()?;
         let candidates: Vec<Candidate> = (record.candidates.iter().zip(&given))
@@ -121,12 +131,13 @@ impl Replay {
                 id: &logged.id,
                 fields: &logged.fields,
                 values,
+                shared: &shared,
             })
             .collect();
         let rows = bundle.features_of(&record.user_query, record.time, &candidates);
         self.requests += 1;
         for (logged, row) in record.candidates.iter().zip(&rows) {
-            self.compare(&record.query_id, logged, row);
+            self.compare(&record.query_id, logged, (row, schema));
             if let Some(item) = bundle.tables.item(&logged.id) {
                 self.compare_fields(&logged.fields.numbers(), &item.numbers());
             }
@@ -134,17 +145,22 @@ impl Replay {
         Ok(())
     }
 
-    fn compare(&mut self, query_id: &str, logged: &LoggedCandidate, row: &[f32]) {
+    fn compare(
+        &mut self,
+        query_id: &str,
+        logged: &LoggedCandidate,
+        (row, schema): (&[f32], &Schema),
+    ) {
         let mut equal = true;
         let logged_values = logged.values.iter().zip(logged.sources.chars());
-        for ((feature, (value, source)), replayed) in features().iter().zip(logged_values).zip(row)
-        {
+        for ((column, (value, source)), replayed) in logged_values.enumerate().zip(row) {
             let value = value.unwrap_or(f32::NAN);
             if value == *replayed || (value.is_nan() && replayed.is_nan()) {
                 continue;
             }
             equal = false;
-            let difference = self.features.entry(feature.name).or_default();
+            let name = schema.name(column).to_owned();
+            let difference = self.features.entry(name).or_default();
             difference.different += 1;
             // What was nowhere and now is somewhere is in the tables, for the request is the same.
             difference.from_tables += u64::from(source != 'r');
@@ -179,18 +195,19 @@ impl Replay {
     }
 }
 
-fn check(record: &FeatureRecord) -> Result<(), ReplayError> {
+fn check(record: &FeatureRecord, schema: &Schema) -> Result<(), ReplayError> {
     let mut found = record.features.iter();
-    for feature in features() {
+    let expected = schema.columns();
+    for column in 0..expected {
         let found = found.next().map_or("", String::as_str);
-        if found != feature.name {
+        let expected = schema.name(column);
+        if found != expected {
             return Err(ReplayError::Columns {
                 found: found.to_owned(),
-                expected: feature.name.to_owned(),
+                expected: expected.to_owned(),
             });
         }
     }
-    let expected = features().len();
     for logged in &record.candidates {
         for found in [logged.values.len(), logged.sources.len()] {
             if found != expected {
@@ -206,12 +223,30 @@ fn check(record: &FeatureRecord) -> Result<(), ReplayError> {
     Ok(())
 }
 
-fn given(logged: &LoggedCandidate) -> Result<Vec<(usize, f32)>, ReplayError> {
+fn given(schema: &Schema, logged: &LoggedCandidate) -> Result<Vec<(usize, f32)>, ReplayError> {
     let value = |(name, value): (&String, &Option<f32>)| match column(name) {
         Some(column) => Ok((column, value.unwrap_or(f32::NAN))),
         None => Err(ReplayError::Given(name.clone())),
     };
-    logged.given.iter().map(value).collect()
+    let preset = logged.given.iter().map(value);
+    let mut given: Vec<(usize, f32)> = preset.collect::<Result<_, _>>()?;
+    given.extend(encoded(schema, &logged.declared)?);
+    Ok(given)
+}
+
+fn encoded(
+    schema: &Schema,
+    declared: &BTreeMap<String, Given>,
+) -> Result<Vec<(usize, f32)>, ReplayError> {
+    let given = declared.iter().map(|(name, given)| (name.as_str(), given));
+    schema.encode(given).map_err(|(name, problem)| {
+        let value = declared.get(&name).map(ToString::to_string);
+        ReplayError::Declared {
+            value: value.unwrap_or_default(),
+            name,
+            problem,
+        }
+    })
 }
 
 #[cfg(test)]

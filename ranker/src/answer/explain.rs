@@ -1,14 +1,19 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use searchop_model::{features::features, item::Candidate};
+use searchop_model::{item::Candidate, schema::Schema};
 use serde::Serialize;
 
 use super::now;
-use crate::{error::ApiError, id::Id, request::RankRequest, traffic::Loaded};
+use crate::{
+    error::ApiError,
+    id::Id,
+    request::{Bound, RankRequest},
+    traffic::Loaded,
+};
 
 /// Parts of scores, by the name of the feature that adds them.
-type Parts = BTreeMap<&'static str, f64>;
+type Parts = BTreeMap<String, f64>;
 
 /// Why products have their scores: exact Shapley values, as LightGBM's `predict_contrib` gives them.
 #[derive(Serialize, JsonSchema)]
@@ -31,9 +36,13 @@ struct ExplainedProduct<'a> {
 }
 
 impl<'a> Explanation<'a> {
-    pub fn of(loaded: &Loaded, request: &'a RankRequest<'a>) -> Result<Self, ApiError> {
+    pub fn of(
+        (loaded, bound): (&Loaded, &Bound),
+        request: &'a RankRequest<'a>,
+    ) -> Result<Self, ApiError> {
+        let schema = &loaded.bundle.model.schema;
         let search = &request.search;
-        let all = search.candidates();
+        let all = search.candidates(bound);
         let candidates: Vec<Candidate> = request.explain.iter().map(|&index| all[index]).collect();
         let parts = loaded
             .bundle
@@ -41,7 +50,7 @@ impl<'a> Explanation<'a> {
             .map_err(|error| ApiError::invalid("explain", error.to_string()))?;
         let product = |(&index, contributions): (&usize, &[f64])| ExplainedProduct {
             id: &search.products[index].id,
-            contributions: named(contributions),
+            contributions: named(schema, contributions),
         };
         let contributions = parts.iter().map(|parts| &parts.features[..]);
         Ok(Self {
@@ -53,14 +62,14 @@ impl<'a> Explanation<'a> {
                 .map(product)
                 .collect(),
             difference: match &parts[..] {
-                [first, second] => Some(named(&first.minus(second))),
+                [first, second] => Some(named(schema, &first.minus(second))),
                 _ => None,
             },
         })
     }
 }
 
-fn named(parts: &[f64]) -> Parts {
-    let pairs = features().iter().zip(parts);
-    pairs.map(|(feature, part)| (feature.name, *part)).collect()
+fn named(schema: &Schema, parts: &[f64]) -> Parts {
+    let named = |(column, part): (usize, &f64)| (schema.name(column).to_owned(), *part);
+    parts.iter().enumerate().map(named).collect()
 }

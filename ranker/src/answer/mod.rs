@@ -16,6 +16,7 @@ use serde::Serialize;
 use tracing::error;
 use uuid::Uuid;
 
+use order::Fault;
 pub use order::{Order, Rows};
 pub use rank::{RankAnswer, ScoresAnswer, explain, rank};
 pub use rerank::{RerankAnswer, TextScore, rerank};
@@ -24,7 +25,7 @@ use crate::{
     error::{ApiError, Kind},
     id::Id,
     query_log::QueryRecord,
-    request::Search,
+    request::{Bound, Search},
     rules::Place,
     state::{Identity, Ranker},
     traffic::{Beside, Loaded, Version},
@@ -81,6 +82,7 @@ struct Ranking<'a> {
     version: &'a Arc<Version>,
     loaded: &'a Loaded,
     search: &'a Search<'a>,
+    bound: Bound,
     query_id: Cow<'a, str>,
     ranked: Vec<Ranked>,
     beside: Option<Beside>,
@@ -91,6 +93,7 @@ impl<'a> Ranking<'a> {
     /// served one makes up for it.
     fn of(ranker: &'a Ranker, search: &'a Search<'a>, list: List) -> Result<Self, ApiError> {
         let versions = &ranker.versions;
+        search.check_declared(|name| versions.declares(name))?;
         let query_id = match &search.query_id {
             Some(query_id) => Cow::Borrowed(&**query_id),
             None => Cow::Owned(Uuid::new_v4().to_string()),
@@ -100,16 +103,19 @@ impl<'a> Ranking<'a> {
         let chosen = versions.choose(search);
         let able = |candidate: &&Arc<Version>| list.is_enough_for(candidate);
         let tried = chosen.candidate.filter(able).and_then(|candidate| {
-            let order = Order::counted(ranker, candidate, (search, &*query_id));
+            let bound = bound(candidate, search)?.ok()?;
+            let order = Order::counted(ranker, candidate, (search, &bound, &*query_id));
             let failure = order.as_ref().err().map(ToString::to_string);
             versions.judge(&chosen.shares, candidate, failure.as_deref());
-            Some((candidate, order.ok()?))
+            Some((candidate, bound, order.ok()?))
         });
-        let (version, order) = match tried {
+        let (version, bound, order) = match tried {
             Some(tried) => tried,
             None => {
-                let order = Order::counted(ranker, chosen.served, (search, &*query_id));
-                (chosen.served, order?)
+                let bound = bound(chosen.served, search).ok_or(Fault::NotLoaded)??;
+                let asked = (search, &bound, &*query_id);
+                let order = Order::counted(ranker, chosen.served, asked)?;
+                (chosen.served, bound, order)
             }
         };
         let beside = versions.in_shadow(&chosen.shares, &query_id).filter(able);
@@ -119,6 +125,7 @@ impl<'a> Ranking<'a> {
             loaded: order.loaded,
             search,
             beside: beside.map(|version| Beside::new(version, order.indices())),
+            bound,
             query_id,
             ranked: order.ranked,
         })
@@ -170,6 +177,11 @@ impl<'a> Ranking<'a> {
             ));
         }
     }
+}
+
+/// What a version reads in a search, or why it cannot answer it; nothing where it is not loaded.
+fn bound(version: &Version, search: &Search) -> Option<Result<Bound, ApiError>> {
+    Some(search.bind(&version.loaded()?.bundle))
 }
 
 /// Seconds since 1970. Only ages of items are computed from it, so a clock before 1970 is as good as

@@ -1,15 +1,16 @@
 use std::panic::{self, AssertUnwindSafe};
 
 use searchop_model::{
-    bundle::Scored,
+    bundle::{Computed, Scored},
     features::{Source, features},
+    item::Candidate,
 };
 
 use super::{Ranked, now};
 use crate::{
     error::{ApiError, Kind},
     feature_log::record,
-    request::Search,
+    request::{Bound, Search},
     state::Ranker,
     traffic::{Loaded, Version},
 };
@@ -35,18 +36,25 @@ impl From<Fault> for ApiError {
 pub struct Rows<'a> {
     /// The moment they were computed for, in seconds since 1970.
     pub time: i64,
-    /// Row-major, as many as [`features`] a row.
-    pub values: &'a [f32],
-    pub scores: &'a [f64],
+    pub candidates: &'a [Candidate<'a>],
+    pub computed: &'a Computed<'a>,
 }
 
 impl Rows<'_> {
     /// Adds to `missing[i]` the rows without a value for feature `i`.
     fn count_missing(&self, missing: &mut [u64]) {
-        for row in self.values.chunks_exact(features().len()) {
+        for row in self.computed.values.chunks_exact(missing.len()) {
             for (count, value) in missing.iter_mut().zip(row) {
                 *count += u64::from(value.is_nan());
             }
+        }
+    }
+
+    fn count_defaults(&self, loaded: &Loaded) {
+        for (index, counter) in loaded.counters.defaults.iter().enumerate() {
+            let defaulted = self.computed.defaulted.iter();
+            let count = defaulted.filter(|row| *row >> index & 1 == 1).count();
+            counter.inc_by(count as u64);
         }
     }
 }
@@ -59,21 +67,22 @@ pub struct Order<'a> {
 }
 
 impl<'a> Order<'a> {
-    /// Ranks without a trace in the metrics. `see` is shown what the order follows from.
+    /// Ranks without a trace in the metrics. `bound` is of this version; `see` is shown what the order
+    /// follows from.
     pub fn of(
         version: &'a Version,
-        search: &Search,
+        (search, bound): (&Search, &Bound),
         see: impl FnOnce(&Loaded, &Rows),
     ) -> Result<Self, Fault> {
         let loaded = version.loaded().ok_or(Fault::NotLoaded)?;
-        let candidates = search.candidates();
+        let candidates = search.candidates(bound);
         let time = now();
         let rank = || {
-            let see = |values: &[f32], scores: &[f64]| {
+            let see = |computed: &Computed| {
                 let rows = Rows {
                     time,
-                    values,
-                    scores,
+                    candidates: &candidates,
+                    computed,
                 };
                 see(loaded, &rows);
             };
@@ -95,33 +104,37 @@ impl<'a> Order<'a> {
     pub fn counted(
         ranker: &Ranker,
         version: &'a Version,
-        (search, query_id): (&Search, &str),
+        (search, bound, query_id): (&Search, &Bound, &str),
     ) -> Result<Self, Fault> {
         let (all, own) = (&ranker.metrics, &version.metrics);
-        let mut missing = vec![0; all.missing_features.len()];
+        let mut missing = Vec::new();
         let timer = own.scoring.start_timer();
         let see = |loaded: &Loaded, rows: &Rows| {
             timer.observe_duration();
+            missing.resize(loaded.counters.missing.len(), 0);
             rows.count_missing(&mut missing);
+            rows.count_defaults(loaded);
             if let Some(log) = &ranker.feature_log
                 && log.samples(query_id)
             {
-                log.write(&record(&version.identity, (search, query_id), rows));
+                let schema = &loaded.bundle.model.schema;
+                let asked = (search, query_id, rows.candidates);
+                log.write(&record((&version.identity, schema), asked, rows));
             }
             if let Some(histograms) = &loaded.histograms {
-                histograms.count(query_id, rows.values, rows.scores);
+                histograms.count(query_id, rows.computed.values, rows.computed.scores);
             }
         };
-        let order = Self::of(version, search, see);
+        let order = Self::of(version, (search, bound), see);
         let order = order.inspect_err(|_| own.failed.inc())?;
         own.answered.inc();
         let asked = order.columns_asked();
         own.values.inc_by((asked * search.products.len()) as u64);
-        for ((counter, count), feature) in all.missing_features.iter().zip(missing).zip(features())
-        {
+        let counters = order.loaded.counters.missing.iter();
+        for (column, (counter, count)) in counters.zip(missing).enumerate() {
             if count > 0 {
                 counter.inc_by(count);
-                if order.asks(feature.source) {
+                if order.asks(column) {
                     own.missing.inc_by(count);
                 }
             }
@@ -130,17 +143,17 @@ impl<'a> Order<'a> {
         Ok(order)
     }
 
-    /// Whether features from there are looked up: those of the whole list only by models that
-    /// compare candidates with each other.
-    fn asks(&self, source: Source) -> bool {
-        source != Source::CandidateList || self.loaded.bundle.looks_at_lists()
+    /// Whether a feature is looked up: those of the whole list are only by models that compare
+    /// candidates with each other.
+    fn asks(&self, column: usize) -> bool {
+        let of_list = |source| source == Source::CandidateList;
+        let feature = features().get(column);
+        self.loaded.bundle.looks_at_lists() || !feature.is_some_and(|one| of_list(one.source))
     }
 
     fn columns_asked(&self) -> usize {
-        let asked = features()
-            .iter()
-            .filter(|feature| self.asks(feature.source));
-        asked.count()
+        let columns = 0..self.loaded.counters.missing.len();
+        columns.filter(|column| self.asks(*column)).count()
     }
 
     /// Indices of the candidates, best first.

@@ -66,7 +66,7 @@ pub fn rank(ranker: &Ranker, body: &[u8]) -> Result<Reply, ApiError> {
 pub fn explain(ranker: &Ranker, body: &[u8]) -> Result<Answer, ApiError> {
     let request = RankRequest::parse(body, ranker.limits.max_candidates)?;
     let ranking = Ranking::of(ranker, &request.search, List::Whole)?;
-    let explanation = Explanation::of(ranking.loaded, &request)?;
+    let explanation = Explanation::of((ranking.loaded, &ranking.bound), &request)?;
     answer(ranking, &request, Some(explanation))
 }
 

@@ -39,6 +39,7 @@ pub struct ProductsRequest {
     /// Ids of products whose scores are to be explained; two are compared too.
     #[schemars(length(max = MAX_EXPLAINED))]
     explain: Option<Vec<Id>>,
+    features: Option<RequestFeatures>,
     /// Which page of the results this is; only kept in records of features.
     #[schemars(range(min = 1))]
     page: Option<u32>,
@@ -66,6 +67,7 @@ pub struct ColumnsRequest {
     /// Ids whose scores are to be explained; two are compared too.
     #[schemars(length(max = MAX_EXPLAINED))]
     explain: Option<Vec<Id>>,
+    features: Option<RequestFeatures>,
     /// Which page of the results this is; only kept in records of features.
     #[schemars(range(min = 1))]
     page: Option<u32>,
@@ -105,7 +107,8 @@ struct Product {
     #[schemars(range(min = i64::MIN, max = i64::MAX))]
     added_time: Option<i64>,
     features: Option<Features>,
-    /// What the engine gave it; only kept in records of features.
+    /// What the engine gave it: kept in records of features, and the value of a declared feature of this
+    /// name.
     engine_score: Option<f64>,
 }
 
@@ -240,26 +243,40 @@ schema!(
 schema!(
     Features,
     json_schema!({
-        "description": "Values of features that are given instead of computed; null is a missing one.",
+        "description": "Values of features that are given instead of computed; null is a missing one. Further names are features that the model declares.",
         "type": "object",
         "properties": named(&feature_value()),
-        "additionalProperties": false,
+        "additionalProperties": declared_value(),
+    })
+);
+
+schema!(
+    RequestFeatures,
+    json_schema!({
+        "description": "Values of features that the model declares of the request as a whole.",
+        "type": "object",
+        "additionalProperties": declared_value(),
     })
 );
 
 schema!(
     Columns,
     json_schema!({
-        "description": "Values by field or feature of a product, in the order of the ids and as many.",
+        "description": "Values by field or feature of a product, in the order of the ids and as many. Further names are features that the model declares.",
         "type": "object",
         "properties": columns(),
-        "additionalProperties": false,
+        "additionalProperties": {"type": "array", "items": declared_value()},
     })
 );
 
 /// In the range of an `f32`.
 fn feature_value() -> Value {
     json!({"type": ["number", "null"]})
+}
+
+/// A number or a category, as the model declares the feature.
+fn declared_value() -> Value {
+    json!({"type": ["number", "string", "boolean", "null"]})
 }
 
 fn named(schema: &Value) -> Map<String, Value> {

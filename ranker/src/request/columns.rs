@@ -1,12 +1,13 @@
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
-use searchop_model::{features, item::ItemFields};
+use searchop_contract::MAX_DECLARED_FEATURES;
+use searchop_model::{features, item::ItemFields, schema::Given};
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeSeed, Error, MapAccess, Visitor},
 };
 
-use super::product::{FeatureNumber, Product};
+use super::product::{FeatureNumber, Product, too_many_declared};
 use crate::{
     error::ApiError,
     id::Id,
@@ -14,12 +15,12 @@ use crate::{
 };
 
 /// Values of all products by column, aligned with `ids`.
-pub type Columns = Vec<Column>;
+pub type Columns<'a> = Vec<Column<'a>>;
 
 /// One column and its values.
-pub struct Column {
-    name: &'static str,
-    values: Values,
+pub struct Column<'a> {
+    name: Cow<'a, str>,
+    values: Values<'a>,
     count: usize,
 }
 
@@ -33,7 +34,7 @@ enum Target {
 }
 
 /// Values and where they go.
-enum Values {
+enum Values<'a> {
     Texts(
         Vec<Option<String>>,
         fn(&mut ItemFields) -> &mut Option<String>,
@@ -41,6 +42,7 @@ enum Values {
     Numbers(Vec<Option<f64>>, fn(&mut ItemFields) -> &mut Option<f64>),
     AddedTimes(Vec<Option<i64>>),
     Features(Vec<FeatureNumber>, usize),
+    Declared(Vec<Given<'a>>, Cow<'a, str>),
 }
 
 /// A field of products goes before a feature of the same name, which is computed from it.
@@ -74,7 +76,7 @@ fn target(name: &str) -> Option<(&'static str, Target)> {
 }
 
 /// Products of these ids with the values of `columns`.
-pub fn products<'a>(ids: Vec<Id<'a>>, columns: Columns) -> Result<Vec<Product<'a>>, ApiError> {
+pub fn products<'a>(ids: Vec<Id<'a>>, columns: Columns<'a>) -> Result<Vec<Product<'a>>, ApiError> {
     let mut products: Vec<Product> = ids.into_iter().map(Product::bare).collect();
     for column in columns {
         if column.count != products.len() {
@@ -92,7 +94,7 @@ pub fn products<'a>(ids: Vec<Id<'a>>, columns: Columns) -> Result<Vec<Product<'a
     Ok(products)
 }
 
-fn fill(products: &mut [Product], values: Values) {
+fn fill<'a>(products: &mut [Product<'a>], values: Values<'a>) {
     let products = products.iter_mut();
     match values {
         Values::Texts(texts, field) => {
@@ -115,6 +117,11 @@ fn fill(products: &mut [Product], values: Values) {
                 product.values.push((column, value));
             }
         }
+        Values::Declared(values, name) => {
+            for (product, value) in products.zip(values) {
+                product.declared.push((name.clone(), value));
+            }
+        }
     }
 }
 
@@ -125,7 +132,7 @@ pub struct ReadColumns {
 }
 
 impl<'de> DeserializeSeed<'de> for ReadColumns {
-    type Value = Option<Columns>;
+    type Value = Option<Columns<'de>>;
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
         json.deserialize_any(self)
@@ -133,7 +140,7 @@ impl<'de> DeserializeSeed<'de> for ReadColumns {
 }
 
 impl<'de> Visitor<'de> for ReadColumns {
-    type Value = Option<Columns>;
+    type Value = Option<Columns<'de>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object of lists of values")
@@ -145,51 +152,63 @@ impl<'de> Visitor<'de> for ReadColumns {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut columns: Columns = Vec::new();
-        while let Some(name) = map.next_key::<Text>()? {
-            let known = target(&name.0);
-            let given =
-                known.is_some_and(|(name, _)| columns.iter().any(|column| column.name == name));
-            columns.push(map.next_value_seed(ReadColumn {
-                known,
+        while let Some(Text(name)) = map.next_key()? {
+            let (name, target) = match target(&name) {
+                Some((name, target)) => (Cow::Borrowed(name), Some(target)),
+                None => (name, None),
+            };
+            let given = columns.iter().any(|column| column.name == name);
+            let read = ReadColumn {
+                name,
+                target,
                 given,
                 keep: self.keep,
-            })?);
+            };
+            columns.push(map.next_value_seed(read)?);
+            let declared = |column: &&Column| matches!(column.values, Values::Declared(..));
+            if columns.iter().filter(declared).count() > MAX_DECLARED_FEATURES {
+                return Err(A::Error::custom(too_many_declared()));
+            }
         }
         Ok(Some(columns))
     }
 }
 
-/// Reads the values of one column; refuses names here, where the path is known.
-struct ReadColumn {
-    known: Option<(&'static str, Target)>,
+/// Reads the values of one column; refuses here, where the path is known, one that was there before.
+struct ReadColumn<'a> {
+    name: Cow<'a, str>,
+    /// Nothing for a declared feature.
+    target: Option<Target>,
     given: bool,
     keep: usize,
 }
 
-impl<'de> DeserializeSeed<'de> for ReadColumn {
-    type Value = Column;
+impl<'de> DeserializeSeed<'de> for ReadColumn<'de> {
+    type Value = Column<'de>;
 
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Column, D::Error> {
-        let (name, target) = self
-            .known
-            .ok_or_else(|| D::Error::custom("products have no such field or feature"))?;
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Column<'de>, D::Error> {
+        let name = self.name;
         if self.given {
             return Err(D::Error::custom("the column is there twice"));
         }
-        let (values, count) = match target {
-            Target::Text(field) => {
+        let (values, count) = match self.target {
+            None => {
+                let List { kept, count } = list(json, self.keep, "values")?;
+                (Values::Declared(kept, name.clone()), count)
+            }
+            Some(Target::Text(field)) => {
                 let List { kept, count } = list(json, self.keep, "strings")?;
                 (Values::Texts(kept, field), count)
             }
-            Target::Number(field) => {
+            Some(Target::Number(field)) => {
                 let List { kept, count } = list(json, self.keep, "numbers")?;
                 (Values::Numbers(kept, field), count)
             }
-            Target::AddedTime => {
+            Some(Target::AddedTime) => {
                 let List { kept, count } = list(json, self.keep, "integers")?;
                 (Values::AddedTimes(kept), count)
             }
-            Target::Feature(column) => {
+            Some(Target::Feature(column)) => {
                 let List { kept, count } = list(json, self.keep, "numbers")?;
                 (Values::Features(kept, column), count)
             }

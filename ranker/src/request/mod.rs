@@ -1,5 +1,6 @@
 //! From the bytes of a body to a valid request.
 
+mod bound;
 mod columns;
 mod product;
 mod rank;
@@ -7,8 +8,9 @@ mod rerank;
 
 use std::borrow::Cow;
 
-use searchop_model::{feature_log::Page, item::Candidate};
+use searchop_model::feature_log::Page;
 
+pub use bound::{Bound, DeclaredValues, Listing};
 pub use product::Product;
 pub use rank::{Form, RankRequest};
 pub use rerank::{Dialect, RerankRequest};
@@ -39,15 +41,11 @@ pub struct Search<'a> {
     pub query_id: Option<Cow<'a, str>>,
     pub user_id: Option<Id<'a>>,
     pub products: Vec<Product<'a>>,
+    pub listing: Listing,
+    /// Declared features of the request as a whole.
+    pub given: DeclaredValues<'a>,
     /// What they are a page of; only kept in records.
     pub page: Page,
-}
-
-impl Search<'_> {
-    /// The products as the model takes them.
-    pub fn candidates(&self) -> Vec<Candidate<'_>> {
-        self.products.iter().map(Product::candidate).collect()
-    }
 }
 
 /// The parts of a search that every shape has under the same names.
@@ -59,7 +57,7 @@ struct RawSearch<'a> {
 }
 
 impl<'a> RawSearch<'a> {
-    fn of(self, products: Vec<Product<'a>>) -> Result<Search<'a>, ApiError> {
+    fn of(self, products: Vec<Product<'a>>, listing: Listing) -> Result<Search<'a>, ApiError> {
         let Text(query) = self
             .query
             .ok_or_else(|| ApiError::invalid("query", "query is required"))?;
@@ -76,6 +74,8 @@ impl<'a> RawSearch<'a> {
             query_id: self.query_id.map(|Text(query_id)| query_id),
             user_id: self.user_id,
             products,
+            listing,
+            given: Vec::new(),
             page: Page::default(),
         })
     }

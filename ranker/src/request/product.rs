@@ -1,15 +1,14 @@
 use std::{fmt, marker::PhantomData};
 
-use searchop_model::{
-    features,
-    item::{Candidate, ItemFields},
-};
+use searchop_contract::MAX_DECLARED_FEATURES;
+use searchop_model::{features, item::ItemFields, schema::Given};
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeSeed, Error, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use crate::id::Id;
+use super::DeclaredValues;
+use crate::{id::Id, json::Text};
 
 /// A product to be ranked, and what the request says about it.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,8 +18,11 @@ pub struct Product<'a> {
     pub fields: Option<Box<ItemFields>>,
     /// Features that the request gives, by column; NaN for one that is given as missing.
     pub values: Vec<(usize, f32)>,
-    /// What the engine gave it; only kept in records.
-    pub engine_score: Option<f64>,
+    /// Features that the request gives and the preset does not have.
+    pub declared: DeclaredValues<'a>,
+    /// What the engine gave it, a number: kept in records, and the value of a declared feature of this
+    /// name.
+    pub engine_score: Option<Given<'static>>,
 }
 
 impl<'a> Product<'a> {
@@ -30,16 +32,8 @@ impl<'a> Product<'a> {
             id,
             fields: None,
             values: Vec::new(),
+            declared: Vec::new(),
             engine_score: None,
-        }
-    }
-
-    pub fn candidate(&self) -> Candidate<'_> {
-        let bare = Candidate::default();
-        Candidate {
-            id: self.id.as_str(),
-            fields: self.fields.as_deref().unwrap_or(bare.fields),
-            values: &self.values,
         }
     }
 }
@@ -49,7 +43,8 @@ pub struct RawProduct<'a> {
     pub id: Option<Id<'a>>,
     pub fields: Option<Box<ItemFields>>,
     pub values: Vec<(usize, f32)>,
-    pub engine_score: Option<f64>,
+    pub declared: DeclaredValues<'a>,
+    pub engine_score: Option<Given<'static>>,
 }
 
 /// Unknown fields are skipped: clients send whole documents.
@@ -71,7 +66,8 @@ struct ProductObject<'a> {
     stock: Option<f64>,
     #[serde(alias = "addedTime")]
     added_time: Option<i64>,
-    features: Option<FeatureValues>,
+    #[serde(borrow)]
+    features: Option<FeatureValues<'a>>,
     engine_score: Option<f64>,
 }
 
@@ -90,13 +86,13 @@ impl<'a> From<ProductObject<'a>> for RawProduct<'a> {
             stock: product.stock,
             added_time: product.added_time,
         };
+        let features = product.features.unwrap_or_default();
         Self {
             id: product.id,
             fields: (!fields.is_empty()).then(|| Box::new(fields)),
-            values: product
-                .features
-                .map_or(Vec::new(), |FeatureValues(values)| values),
-            engine_score: product.engine_score,
+            values: features.preset,
+            declared: features.declared,
+            engine_score: product.engine_score.map(Given::Number),
         }
     }
 }
@@ -107,6 +103,7 @@ impl<'a> From<Id<'a>> for RawProduct<'a> {
             id: Some(id),
             fields: None,
             values: Vec::new(),
+            declared: Vec::new(),
             engine_score: None,
         }
     }
@@ -166,10 +163,16 @@ where
     }
 }
 
-/// An object from names of features to numbers or `null`.
-struct FeatureValues(Vec<(usize, f32)>);
+/// An object from names of features to values or `null`. Which names are declared is not known here:
+/// versions of a model may differ in it.
+#[derive(Default)]
+pub struct FeatureValues<'a> {
+    /// By column of the preset.
+    pub preset: Vec<(usize, f32)>,
+    pub declared: DeclaredValues<'a>,
+}
 
-impl<'de> Deserialize<'de> for FeatureValues {
+impl<'de: 'a, 'a> Deserialize<'de> for FeatureValues<'a> {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
         json.deserialize_map(FeatureValuesVisitor)
     }
@@ -178,60 +181,59 @@ impl<'de> Deserialize<'de> for FeatureValues {
 struct FeatureValuesVisitor;
 
 impl<'de> Visitor<'de> for FeatureValuesVisitor {
-    type Value = FeatureValues;
+    type Value = FeatureValues<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object of features and their values")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FeatureValues, A::Error> {
-        let mut values: Vec<(usize, f32)> = Vec::new();
-        while let Some(Column(column)) = map.next_key()? {
-            let given = values.iter().any(|(other, _)| Some(*other) == column);
-            values.push(map.next_value_seed(FeatureValue { column, given })?);
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut values = FeatureValues::default();
+        while let Some(Text(name)) = map.next_key()? {
+            if let Some(column) = features::column(&name) {
+                let given = values.preset.iter().any(|(other, _)| *other == column);
+                let FeatureNumber(value) = map.next_value_seed(Once::new(given))?;
+                values.preset.push((column, value));
+                continue;
+            }
+            let given = values.declared.iter().any(|(other, _)| *other == name);
+            let value = map.next_value_seed(Once::new(given))?;
+            if values.declared.len() == MAX_DECLARED_FEATURES {
+                return Err(A::Error::custom(too_many_declared()));
+            }
+            values.declared.push((name, value));
         }
-        Ok(FeatureValues(values))
+        Ok(values)
     }
 }
 
-/// The column of a feature's name, if there is one.
-struct Column(Option<usize>);
-
-impl<'de> Deserialize<'de> for Column {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        struct Name;
-        impl Visitor<'_> for Name {
-            type Value = Column;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the name of a feature")
-            }
-
-            fn visit_str<E>(self, name: &str) -> Result<Column, E> {
-                Ok(Column(features::column(name)))
-            }
-        }
-        json.deserialize_identifier(Name)
-    }
+pub fn too_many_declared() -> String {
+    format!("more than {MAX_DECLARED_FEATURES} features that are not the preset's")
 }
 
-/// Reads the value of one feature; refuses names here, where the path is known.
-struct FeatureValue {
-    column: Option<usize>,
+/// Reads a value; refuses here, where the path is known, a name that was there before.
+struct Once<T> {
     given: bool,
+    value: PhantomData<T>,
 }
 
-impl<'de> DeserializeSeed<'de> for FeatureValue {
-    type Value = (usize, f32);
+impl<T> Once<T> {
+    fn new(given: bool) -> Self {
+        Self {
+            given,
+            value: PhantomData,
+        }
+    }
+}
 
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
-        let column = self
-            .column
-            .ok_or_else(|| D::Error::custom("the model has no such feature"))?;
+impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Once<T> {
+    type Value = T;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<T, D::Error> {
         if self.given {
             return Err(D::Error::custom("the feature is there twice"));
         }
-        Ok((column, FeatureNumber::deserialize(json)?.0))
+        T::deserialize(json)
     }
 }
 

@@ -8,9 +8,9 @@ use serde::{
 use serde_json::{Map, Value};
 
 use super::{
-    MAX_EXPLAINED, MAX_SORT_CHARS, Product, RawSearch, Search, at_least_one, at_most,
+    Listing, MAX_EXPLAINED, MAX_SORT_CHARS, Product, RawSearch, Search, at_least_one, at_most,
     columns::{self, Columns, ReadColumns},
-    product::RawProduct,
+    product::{FeatureValues, RawProduct},
     whole,
 };
 use crate::{
@@ -52,9 +52,10 @@ struct RawRank<'a> {
     search: RawSearch<'a>,
     products: Option<List<RawProduct<'a>>>,
     ids: Option<List<Id<'a>>>,
-    columns: Option<Columns>,
+    columns: Option<Columns<'a>>,
     top_k: Option<usize>,
     explain: Option<List<Id<'a>>>,
+    features: Option<FeatureValues<'a>>,
     page: Option<u32>,
     sort: Option<Text<'a>>,
     filters: Option<Map<String, Value>>,
@@ -63,7 +64,19 @@ struct RawRank<'a> {
 impl<'a> RawRank<'a> {
     fn validate(mut self, max_candidates: usize) -> Result<RankRequest<'a>, ApiError> {
         let (products, form) = self.take_products(max_candidates)?;
-        let mut search = self.search.of(products)?;
+        let listing = match form {
+            Form::Products => Listing::Products,
+            Form::Columns => Listing::Columns,
+        };
+        let features = self.features.unwrap_or_default();
+        if let Some((column, _)) = features.preset.first() {
+            let name = searchop_model::features::features()[*column].name;
+            let message =
+                format!("{name} is a feature of products: send it in the features of each");
+            return Err(ApiError::invalid(format!("features.{name}"), message));
+        }
+        let mut search = self.search.of(products, listing)?;
+        search.given = features.declared;
         search.page = page(self.page, self.sort, self.filters)?;
         let top_k = at_least_one("top_k", self.top_k)?;
         if top_k.is_some() && form == Form::Columns {
@@ -131,6 +144,7 @@ pub fn with_ids<'a>(path: &str, raw: Vec<RawProduct<'a>>) -> Result<Vec<Product<
             id: raw.id.ok_or_else(required)?,
             fields: raw.fields,
             values: raw.values,
+            declared: raw.declared,
             engine_score: raw.engine_score,
         });
     }
@@ -174,6 +188,7 @@ enum Key {
     Columns,
     TopK,
     Explain,
+    Features,
     Page,
     Sort,
     Filters,
@@ -222,6 +237,7 @@ impl<'de> Visitor<'de> for Shape {
                     let list = map.next_value_seed(Keep::first(MAX_EXPLAINED, "ids"))?;
                     set(&mut raw.explain, "explain", list)?;
                 }
+                Key::Features => set(&mut raw.features, "features", map.next_value()?)?,
                 Key::Page => set(&mut raw.page, "page", map.next_value()?)?,
                 Key::Sort => set(&mut raw.sort, "sort", map.next_value()?)?,
                 Key::Filters => set(&mut raw.filters, "filters", map.next_value()?)?,

@@ -7,7 +7,7 @@ use serde::{
 };
 
 use super::{
-    Product, RawSearch, Search, at_least_one,
+    Listing, Product, RawSearch, Search, at_least_one,
     product::{IdOrObject, RawProduct},
     rank::with_ids,
     whole,
@@ -60,9 +60,14 @@ struct RawRerank<'a> {
 
 impl<'a> RawRerank<'a> {
     fn validate(self, max_candidates: usize) -> Result<RerankRequest<'a>, ApiError> {
-        let (path, list, dialect) = match (self.documents, self.texts) {
-            (Some(documents), None) => ("documents", documents, Dialect::Documents),
-            (None, Some(texts)) => ("texts", texts, Dialect::Texts),
+        let (path, list, dialect, listing) = match (self.documents, self.texts) {
+            (Some(documents), None) => (
+                "documents",
+                documents,
+                Dialect::Documents,
+                Listing::Documents,
+            ),
+            (None, Some(texts)) => ("texts", texts, Dialect::Texts, Listing::Texts),
             (Some(_), Some(_)) => {
                 let message = "send either documents or texts, not both";
                 return Err(ApiError::invalid("texts", message));
@@ -81,7 +86,7 @@ impl<'a> RawRerank<'a> {
         }
         let products: Vec<Product> = with_ids(path, raw)?;
         Ok(RerankRequest {
-            search: self.search.of(products)?,
+            search: self.search.of(products, listing)?,
             dialect,
             top_n: at_least_one("top_n", self.top_n)?,
             return_documents: self.return_documents.unwrap_or_default(),
@@ -175,6 +180,7 @@ impl<'a> From<DocumentObject<'a>> for RawProduct<'a> {
             id: document.id.or(document.text),
             fields: (!fields.is_empty()).then(|| Box::new(fields)),
             values: Vec::new(),
+            declared: Vec::new(),
             engine_score: None,
         }
     }

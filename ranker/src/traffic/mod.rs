@@ -85,6 +85,12 @@ impl Versions {
         &self.all[self.shares().served]
     }
 
+    /// Whether any version declares a feature of this name.
+    pub fn declares(&self, feature: &str) -> bool {
+        let mut loaded = self.all.iter().filter_map(|version| version.loaded());
+        loaded.any(|loaded| loaded.bundle.model.schema.find(feature).is_some())
+    }
+
     /// Who is to answer a search. The unit that is given to one version or the other is the user; a
     /// search without one goes by its query, so that the pages of a list, and what is cached by query,
     /// come from one version.

@@ -104,7 +104,11 @@ fn rank(sampled: &Sampled, max_candidates: usize) {
     let Ok(search) = (sampled.read)(&sampled.body, max_candidates) else {
         return metrics.dropped.inc();
     };
-    match Order::of(version, &search, |_, _| ()) {
+    // Neither is it the version's fault where the request lacks what only this version needs.
+    let Some(Ok(bound)) = version.loaded().map(|loaded| search.bind(&loaded.bundle)) else {
+        return metrics.dropped.inc();
+    };
+    match Order::of(version, (&search, &bound), |_, _| ()) {
         Ok(order) => {
             let difference = compare(answered, &order.indices());
             metrics.overlap.inc_by(difference.overlap);

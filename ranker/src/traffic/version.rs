@@ -5,7 +5,10 @@ use searchop_model::bundle::Bundle;
 
 use super::trial::Trial;
 use crate::{
-    error::shortened, histograms::Histograms, metrics::VersionMetrics, rules::Rules,
+    error::shortened,
+    histograms::Histograms,
+    metrics::{FeatureCounters, VersionMetrics},
+    rules::Rules,
     state::Identity,
 };
 
@@ -21,6 +24,7 @@ pub struct Version {
 /// A model in service.
 pub struct Loaded {
     pub bundle: Bundle,
+    pub counters: FeatureCounters,
     pub rules: Rules,
     /// Absent where the artifact says nothing of its training rows.
     pub histograms: Option<Histograms>,

@@ -6,16 +6,19 @@ use std::{
 };
 
 use searchop_contract::{
-    BoostingParameters, Digest, MANIFEST_FORMAT, ModelManifest, ReferenceBins, names,
+    BoostingParameters, DeclaredFeature, Digest, FeatureSource, FeatureType, MANIFEST_FORMAT,
+    ModelFeature, ModelManifest, ReferenceBins, names,
 };
 use searchop_model::{
     artifact::{Golden, GoldenRow, write_artifact, write_file},
-    bundle::{Bundle, features_of},
+    bundle::{Bundle, declared_features_of},
     features::{FEATURES_VERSION, feature_names},
     forest::Forest,
     item::{Candidate, ItemFields},
+    linked::Linked,
     reference::reference_bins,
-    tables::{ItemRow, TableRows, Tables},
+    schema::{Given, Schema},
+    tables::{DeclaredColumn, DeclaredItems, ItemRow, TableRows, Tables},
 };
 use tempfile::TempDir;
 
@@ -33,7 +36,7 @@ impl Artifacts {
     /// A title that has the words of the query scores `matched`, another one `-matched`; up to 100 in
     /// price adds 0.25, more takes 0.25 away.
     pub fn new(matched: f64) -> Self {
-        Self::of(&model_text(matched, &[]))
+        Self::of(&model_text(matched, &[]), &[])
     }
 
     /// Scores as [`Self::new`] with 1, but the score of a product that costs more than a million is
@@ -41,13 +44,41 @@ impl Artifacts {
     pub fn overflowing() -> Self {
         let price = 1_000_001f64.ln();
         let tree = |index| stump(index, "price_log", price, MISSING_LEFT, [0.0, f64::MAX]);
-        Self::of(&model_text(1.0, &[tree(2), tree(3)]))
+        Self::of(&model_text(1.0, &[tree(2), tree(3)]), &[])
     }
 
-    fn of(model: &str) -> Self {
+    /// Scores as [`Self::new`] with 1, and more: 2 by the engine's score above 10, which is required;
+    /// 0.5 by a margin above 0.4, which the tables have for the products 1 and 3 and is 0.5 by default;
+    /// 4 where the season of the request is not winter.
+    pub fn declaring() -> Self {
+        Self::declaring_as(|_| ())
+    }
+
+    /// The same with other features.
+    pub fn declaring_as(change: impl FnOnce(&mut [ModelFeature; 3])) -> Self {
+        let mut declared = declared();
+        change(&mut declared);
+        let names = Schema::new(&declared).unwrap().names();
+        let trees = [
+            stump_of(
+                &names,
+                0,
+                "title_coverage",
+                (0.5, MISSING_LEFT),
+                [-1.0, 1.0],
+            ),
+            stump_of(&names, 1, "engine_score", (10.0, MISSING_LEFT), [0.0, 2.0]),
+            stump_of(&names, 2, "margin", (0.4, MISSING_LEFT), [0.0, 0.5]),
+            stump_of(&names, 3, "season", (0.5, MISSING_LEFT), [0.0, 4.0]),
+        ];
+        Self::of(&forest_text(&names, &trees), &declared)
+    }
+
+    fn of(model: &str, declared: &[ModelFeature]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let staging = dir.path().join("staging");
-        let tables = tables();
+        let tables = tables(declared);
+        let schema = Schema::new(declared).unwrap();
         fs::create_dir(&staging).unwrap();
         let tables_digest = tables.write(&staging).unwrap();
         let place = |folder: &str, digest: &Digest| {
@@ -58,12 +89,15 @@ impl Artifacts {
         };
         place(names::TABLES_FOLDER, &tables_digest);
         write_file(&staging, names::MODEL_FILE, model.as_bytes()).unwrap();
-        golden(&tables, &tables_digest, model)
+        golden((&tables, &schema), &tables_digest, model)
             .write(&staging)
             .unwrap();
-        let reference = serde_json::to_vec(&reference(&tables, model)).unwrap();
+        let reference = serde_json::to_vec(&reference((&tables, &schema), model)).unwrap();
         write_file(&staging, names::REFERENCE_BINS_FILE, &reference).unwrap();
-        let (digest, _) = write_artifact(&staging, manifest(&tables, model)).unwrap();
+        let mut manifest = manifest(&tables, model);
+        manifest.features = schema.names();
+        manifest.declared = declared.to_vec();
+        let (digest, _) = write_artifact(&staging, manifest).unwrap();
         place(names::MODELS_FOLDER, &digest);
         Self {
             dir,
@@ -128,8 +162,53 @@ pub fn forest_of_other_width() -> Forest {
     Forest::parse(forest_text(&names, &[tree]).as_bytes()).unwrap()
 }
 
-fn tables() -> Tables {
-    Tables::build(rows()).unwrap()
+/// The margins of the products 1 to 3, if the model has any.
+fn tables(declared: &[ModelFeature]) -> Tables {
+    let of_catalog = |one: &&ModelFeature| one.feature.source == FeatureSource::Catalog;
+    let columns = declared
+        .iter()
+        .filter(of_catalog)
+        .map(|one| DeclaredColumn {
+            feature: one.feature.clone(),
+            categories: Vec::new(),
+        });
+    let columns: Vec<DeclaredColumn> = columns.collect();
+    let values = [0.25, f32::NAN, 0.75];
+    let declared = DeclaredItems {
+        values: values[..3 * columns.len()].to_vec(),
+        columns,
+    };
+    Tables::build_with(rows(), &declared).unwrap()
+}
+
+fn declared() -> [ModelFeature; 3] {
+    let feature = |name: &str, unit: &str, kind, source| ModelFeature {
+        feature: DeclaredFeature {
+            name: name.to_owned(),
+            kind,
+            unit: unit.to_owned(),
+            source,
+            field: None,
+            default: None,
+            required: false,
+        },
+        categories: Vec::new(),
+    };
+    use FeatureType::{Category, Number};
+    let mut all = [
+        feature("engine_score", "BM25", Number, FeatureSource::Product),
+        feature(
+            "margin",
+            "share of the price",
+            Number,
+            FeatureSource::Catalog,
+        ),
+        feature("season", "season", Category, FeatureSource::Request),
+    ];
+    all[0].feature.required = true;
+    all[1].feature.default = Some("0.5".to_owned());
+    all[2].categories = vec!["winter".to_owned(), "summer".to_owned()];
+    all
 }
 
 fn rows() -> TableRows {
@@ -165,22 +244,38 @@ fn manifest(tables: &Tables, model: &str) -> ModelManifest {
         features_version: FEATURES_VERSION,
         features: feature_names(),
         candidate_list: false,
+        declared: Vec::new(),
         parameters: BoostingParameters::default(),
         trees: Forest::parse(model.as_bytes()).unwrap().trees() as u32,
         trained_through_time: TIME.parse().unwrap(),
     }
 }
 
-fn golden(tables: &Tables, tables_digest: &Digest, model: &str) -> Golden {
+fn golden((tables, schema): (&Tables, &Schema), tables_digest: &Digest, model: &str) -> Golden {
+    let linked = Linked::new(schema, tables).unwrap();
     let forest = Forest::parse(model.as_bytes()).unwrap();
     let time = tables.tables_time.as_second();
     let row = |item: &str| {
+        let mut golden = GoldenRow::new("running shoes", item, &[], 0.0);
+        if !schema.declared().is_empty() {
+            let given = [
+                ("engine_score", Given::Number(12.5)),
+                ("season", Given::Text("summer".into())),
+            ];
+            golden.given = given.map(|(name, given)| (name.to_owned(), given)).into();
+        }
+        let values = golden.encode(schema).unwrap();
         let candidate = Candidate {
             id: item,
+            values: &values,
             ..Candidate::default()
         };
-        let row = features_of(tables, "running shoes", time, &[candidate]).remove(0);
-        GoldenRow::new("running shoes", item, &row, forest.score(&row))
+        let tables = (tables, &linked);
+        let row = declared_features_of(tables, "running shoes", time, &[candidate]).remove(0);
+        GoldenRow {
+            given: golden.given,
+            ..GoldenRow::new("running shoes", item, &row, forest.score(&row))
+        }
     };
     Golden {
         tables_digest: tables_digest.clone(),
@@ -193,18 +288,19 @@ const MISSING_LEFT: u8 = 10;
 const MISSING_RIGHT: u8 = 8;
 
 /// As if the golden rows were those of training, and price alone mattered.
-fn reference(tables: &Tables, model: &str) -> ReferenceBins {
+fn reference((tables, schema): (&Tables, &Schema), model: &str) -> ReferenceBins {
+    let linked = Linked::new(schema, tables).unwrap();
     let forest = Forest::parse(model.as_bytes()).unwrap();
     let time = tables.tables_time.as_second();
     let candidates = ["1", "2", "3"].map(|id| Candidate {
         id,
         ..Candidate::default()
     });
-    let rows = features_of(tables, "running shoes", time, &candidates);
+    let rows = declared_features_of((tables, &linked), "running shoes", time, &candidates);
     let scores: Vec<f64> = rows.iter().map(|row| forest.score(row)).collect();
     let importance = |name: String| f64::from(u8::from(name == "price_log"));
-    let importance: Vec<f64> = feature_names().into_iter().map(importance).collect();
-    reference_bins(&rows.concat(), &scores, &importance)
+    let importance: Vec<f64> = schema.names().into_iter().map(importance).collect();
+    reference_bins(schema, &rows.concat(), &scores, &importance)
 }
 
 /// Two stumps in LightGBM's text form, and `more`.
@@ -233,10 +329,23 @@ fn forest_text(names: &[String], trees: &[String]) -> String {
 }
 
 fn stump(index: usize, feature: &str, threshold: f64, decision: u8, leaves: [f64; 2]) -> String {
-    let column = feature_names()
-        .iter()
-        .position(|name| name == feature)
-        .unwrap();
+    stump_of(
+        &feature_names(),
+        index,
+        feature,
+        (threshold, decision),
+        leaves,
+    )
+}
+
+fn stump_of(
+    names: &[String],
+    index: usize,
+    feature: &str,
+    (threshold, decision): (f64, u8),
+    leaves: [f64; 2],
+) -> String {
+    let column = names.iter().position(|name| name == feature).unwrap();
     format!(
         "Tree={index}\nnum_leaves=2\nnum_cat=0\nsplit_feature={column}\nsplit_gain=1\n\
          threshold={threshold}\ndecision_type={decision}\nleft_child=-1\nright_child=-2\n\

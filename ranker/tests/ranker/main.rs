@@ -7,6 +7,7 @@ mod access;
 mod artifacts;
 mod bad_input;
 mod client;
+mod declared;
 mod explain;
 mod feature_log;
 mod life;

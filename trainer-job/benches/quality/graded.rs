@@ -77,6 +77,7 @@ fn judged_rows(world: &World, catalog: &Catalog) -> Result<Rows, String> {
         keys: Vec::new(),
         events: Vec::new(),
         not_shown: Vec::new(),
+        declared: Default::default(),
     };
     let place = (catalog.analyzer(), DAY);
     let (lists, _) = lists::judged(&world.judgments, &mut traffic, place);

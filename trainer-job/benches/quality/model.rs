@@ -17,6 +17,7 @@ impl Model {
         let settings = Settings {
             parameters,
             features: &feature_names(),
+            categorical: &[],
             threads: 1,
         };
         let trained = boosting::train(groups, None, &settings, |_, _| ())

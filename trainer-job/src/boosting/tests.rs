@@ -44,6 +44,7 @@ fn trained(threads: usize) -> Trained {
     let settings = Settings {
         parameters: &parameters,
         features: &features,
+        categorical: &[],
         threads,
     };
     train(&sample(200, 1), Some(&sample(60, 2)), &settings, |_, _| {}).unwrap()
@@ -60,6 +61,7 @@ fn learns_and_keeps_the_best_trees() {
     let settings = Settings {
         parameters: &parameters,
         features: &features,
+        categorical: &[],
         threads: 1,
     };
     let model = train(
@@ -94,6 +96,7 @@ fn rows_that_do_not_fit_are_an_error() {
     let settings = Settings {
         parameters: &parameters,
         features: &features,
+        categorical: &[],
         threads: 1,
     };
     let good = sample(20, 1);

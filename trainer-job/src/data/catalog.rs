@@ -6,7 +6,8 @@ use jiff::{Timestamp, civil, tz::TimeZone};
 use searchop_model::item::ItemFields;
 
 use super::{
-    Cell, Problems, Product, SourceFile,
+    Cell, DeclaredItems, Problems, Product, SourceFile,
+    declared::Wanted,
     table::{self, BadCell, Field},
 };
 use crate::error::TrainError;
@@ -77,10 +78,16 @@ const FIELDS: [Field<'static>; 12] = [
     },
 ];
 
-/// All products of `files`, ordered by id.
-pub fn read(files: &[SourceFile], id_field: &str) -> Result<Vec<Product>, TrainError> {
-    let mut fields = FIELDS;
+/// All products of `files`, ordered by id, with their values of declared features.
+pub fn read(
+    files: &[SourceFile],
+    id_field: &str,
+    wanted: &Wanted,
+) -> Result<(Vec<Product>, DeclaredItems), TrainError> {
+    let mut fields = FIELDS.to_vec();
     fields[0].name = id_field;
+    fields.extend(wanted.catalog_fields());
+    let mut declared = wanted.of_catalog();
     let (mut products, mut ids, mut problems) = (Vec::new(), HashSet::new(), Problems::default());
     for file in files {
         table::read(file, &fields, &mut problems, &mut |cells| {
@@ -92,7 +99,7 @@ pub fn read(files: &[SourceFile], id_field: &str) -> Result<Vec<Product>, TrainE
                     complaint,
                 });
             }
-            products.push(product);
+            products.push((product, declared.row(cells, FIELDS.len())?));
             Ok(())
         })?;
     }
@@ -100,8 +107,9 @@ pub fn read(files: &[SourceFile], id_field: &str) -> Result<Vec<Product>, TrainE
     if products.is_empty() {
         return Err(super::no_rows(files));
     }
-    products.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-    Ok(products)
+    products.sort_unstable_by(|a, b| a.0.id.cmp(&b.0.id));
+    let (products, values): (Vec<Product>, Vec<Vec<f32>>) = products.into_iter().unzip();
+    Ok((products, declared.finish(&values)))
 }
 
 fn product(cells: &[Cell<'_>]) -> Result<Product, BadCell> {

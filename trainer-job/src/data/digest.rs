@@ -18,6 +18,11 @@ impl Dataset {
         for product in &self.products {
             hashed.json(&(&product.id, &product.fields));
         }
+        for column in &self.declared.items.columns {
+            hashed.json(column);
+        }
+        let values = self.declared.items.values.iter();
+        values.for_each(|value| hashed.0.update(value.to_le_bytes()));
         for judgment in &self.judgments.all {
             hashed.json(&(&judgment.query, &judgment.item, judgment.rating));
         }

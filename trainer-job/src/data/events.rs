@@ -3,6 +3,7 @@
 use super::{
     Action, Cell, Cleaning, EventLog, NamedEvent, Problems, SourceFile,
     cell::Reading,
+    declared::Wanted,
     table::{self, BadCell, Field},
 };
 use crate::error::TrainError;
@@ -89,12 +90,25 @@ const FIELDS: [Field<'static>; 9] = [
 
 /// Adds the events of one file to `log`; returns its rows.
 pub fn read(
-    file: &SourceFile,
+    (file, wanted): (&SourceFile, &Wanted),
     log: &mut EventLog,
     cleaning: &mut Cleaning,
     problems: &mut Problems,
 ) -> Result<u64, TrainError> {
-    table::read(file, &FIELDS, problems, &mut |cells| {
+    let declared = wanted.of_log();
+    let names: Vec<Vec<&str>> = (declared.iter())
+        .map(|(_, also)| also.iter().map(String::as_str).collect())
+        .collect();
+    let own = declared
+        .iter()
+        .zip(&names)
+        .map(|((feature, _), also)| Field {
+            name: feature.field(),
+            also,
+            required: false,
+        });
+    let fields: Vec<Field<'_>> = FIELDS.iter().copied().chain(own).collect();
+    table::read(file, &fields, problems, &mut |cells| {
         cleaning.read += 1;
         add(cells, log, cleaning)
     })
@@ -131,7 +145,10 @@ fn add(cells: &[Cell<'_>], log: &mut EventLog, cleaning: &mut Cleaning) -> Resul
         sponsored: sponsored.unwrap_or(false),
         sorted: sort.is_some_and(|sort| !by_relevance(&sort)),
     });
-    Ok(())
+    match log.events.last() {
+        Some(event) if !log.declared.is_empty() => log.declared.add(event, (cells, FIELDS.len())),
+        _ => Ok(()),
+    }
 }
 
 fn by_relevance(sort: &str) -> bool {

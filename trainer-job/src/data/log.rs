@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use super::declared::LoggedValues;
+
 /// Milliseconds of a UTC day.
 pub const DAY_MS: i64 = 86_400_000;
 
@@ -137,6 +139,8 @@ pub struct EventLog {
     pub clients: Names,
     pub items: Names,
     pub events: Vec<Event>,
+    /// Values of declared features.
+    pub declared: LoggedValues,
 }
 
 impl EventLog {

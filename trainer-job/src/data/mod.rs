@@ -3,6 +3,7 @@
 mod catalog;
 mod cell;
 mod clean;
+pub mod declared;
 mod digest;
 mod download;
 mod events;
@@ -18,17 +19,23 @@ use std::{
     path::Path,
 };
 
+use declared::LoggedValues;
 use jiff::Timestamp;
 use polars::prelude::{Column, DataFrame, PolarsResult};
 use searchop_contract::{
-    DataCounts, DataSource, JudgmentSource, SyntheticShop, TableSource, TrainingJob,
+    DataCounts, DataSource, DeclaredFeature, JudgmentSource, SyntheticShop, TableSource,
+    TrainingJob,
 };
-use searchop_model::item::ItemFields;
+use searchop_model::{
+    item::ItemFields,
+    tables::{DeclaredColumn, DeclaredItems},
+};
 use source::Kind;
 
 pub use catalog::DEFAULT_ID_FIELD;
 pub use cell::Cell;
 pub use clean::{Cleaning, List};
+pub use declared::{Declared, Wanted};
 pub use judgments::{Judgment, Judgments};
 pub use log::{Action, DAY_MS, Event, EventLog, NamedEvent, Names, day_of};
 pub use problems::Problems;
@@ -63,6 +70,8 @@ pub struct Dataset {
     /// | `day`      | Int32  | UTC day number on which the event arrived                      |
     /// | `list_day` | Int32  | UTC day number of the list's first impression; at most `day`   |
     ///
+    /// | `declared_N` | Float32 or String | the declared feature N of those that are read from the log; null where missing |
+    ///
     /// Every cart, click and purchase has an earlier impression of its item in its list.
     pub events: DataFrame,
     /// The complete days that were read, whether or not each has events.
@@ -72,9 +81,36 @@ pub struct Dataset {
     pub cleaning: Cleaning,
     /// Grades of people; empty where there are none.
     pub judgments: Judgments,
+    pub declared: Declared,
 }
 
 impl Dataset {
+    /// Of each declared feature of the job, the share of products, or of the events of shown items, with
+    /// a value.
+    pub fn declared_shares(&self) -> Vec<(String, f64)> {
+        let Declared { wanted, items } = &self.declared;
+        let own = &wanted.features[..wanted.own];
+        let width = items.columns.len();
+        let in_catalog = |(place, column): (usize, &DeclaredColumn)| {
+            let values = items.values.iter().skip(place).step_by(width);
+            let there = values.filter(|value| !value.is_nan()).count();
+            let share = there as f64 / self.products.len().max(1) as f64;
+            (column.feature.clone(), share)
+        };
+        let in_log = |(place, feature): (usize, &DeclaredFeature)| {
+            let column = self.events.column(&declared::column_name(place)).ok();
+            let missing = column.map_or(self.events.height(), Column::null_count);
+            let share = 1.0 - missing as f64 / self.events.height().max(1) as f64;
+            (feature.clone(), share)
+        };
+        let catalog = items.columns.iter().enumerate().map(in_catalog);
+        let log = self.declared.logged().enumerate().map(in_log);
+        let all = catalog
+            .chain(log)
+            .filter(|(feature, _)| own.contains(feature));
+        all.map(|(feature, share)| (feature.name, share)).collect()
+    }
+
     /// What went in; the lists are counted by who divides them.
     pub fn counts(&self) -> DataCounts {
         DataCounts {
@@ -106,6 +142,16 @@ pub fn load(
     work_dir: &Path,
     progress: &mut Progress<'_>,
 ) -> Result<Dataset, TrainError> {
+    load_with(job, Wanted::new(&job.declared, []), work_dir, progress)
+}
+
+/// The same with the features that are `wanted`, those of the job among them.
+pub fn load_with(
+    job: &TrainingJob,
+    wanted: Wanted,
+    work_dir: &Path,
+    progress: &mut Progress<'_>,
+) -> Result<Dataset, TrainError> {
     let newest = complete_day(job.as_of_time);
     match &job.data {
         DataSource::Synthetic(settings) => synthetic(settings, newest, progress),
@@ -116,8 +162,8 @@ pub fn load(
             window_days,
             judgments,
         } => {
-            let products = read_catalog(catalog, work_dir, progress)?;
-            let raw = read_events(events, work_dir, progress)?;
+            let products = read_declared_catalog((catalog, &wanted), work_dir, progress)?;
+            let raw = read_events((events, wanted), work_dir, progress)?;
             let window = newest_days(&raw, job.as_of_time, *window_days)?;
             let judgments = match judgments {
                 Some(source) => read_judgments(source, work_dir, progress)?,
@@ -150,6 +196,7 @@ pub(crate) fn newest_days(
 pub(crate) struct RawEvents {
     log: EventLog,
     pub(crate) cleaning: Cleaning,
+    wanted: Wanted,
     /// For messages about the events as a whole.
     name: String,
 }
@@ -173,10 +220,11 @@ fn synthetic(
     let raw = RawEvents {
         log,
         cleaning,
+        wanted: Wanted::default(),
         name: "the made-up shop".to_owned(),
     };
     finish(
-        products,
+        (products, DeclaredItems::default()),
         raw,
         Window::ending(newest, settings.window_days),
         progress,
@@ -189,38 +237,50 @@ pub fn read_catalog(
     work_dir: &Path,
     progress: &mut Progress<'_>,
 ) -> Result<Vec<Product>, TrainError> {
+    let wanted = Wanted::default();
+    let (products, _) = read_declared_catalog((source, &wanted), work_dir, progress)?;
+    Ok(products)
+}
+
+/// The same with the columns that declared features are read from.
+pub(crate) fn read_declared_catalog(
+    (source, wanted): (&TableSource, &Wanted),
+    work_dir: &Path,
+    progress: &mut Progress<'_>,
+) -> Result<(Vec<Product>, DeclaredItems), TrainError> {
     let files = source::resolve(Kind::Table, &source.uri, &work_dir.join("catalog"))?;
     files.iter().for_each(|file| progress(reading(file)));
-    catalog::read(
-        &files,
-        source.id_field.as_deref().unwrap_or(DEFAULT_ID_FIELD),
-    )
+    let id_field = source.id_field.as_deref().unwrap_or(DEFAULT_ID_FIELD);
+    catalog::read(&files, id_field, wanted)
 }
 
 pub(crate) fn read_events(
-    source: &TableSource,
+    (source, wanted): (&TableSource, Wanted),
     work_dir: &Path,
     progress: &mut Progress<'_>,
 ) -> Result<RawEvents, TrainError> {
     let files = source::resolve(Kind::Table, &source.uri, &work_dir.join("events"))?;
-    let (mut log, mut cleaning, mut problems) = (
-        EventLog::default(),
-        Cleaning::default(),
-        Problems::default(),
-    );
+    let log = EventLog {
+        declared: LoggedValues::new(&wanted),
+        ..EventLog::default()
+    };
+    let (mut log, mut cleaning, mut problems) = (log, Cleaning::default(), Problems::default());
     let mut rows = 0;
     for file in &files {
         progress(reading(file));
-        rows += events::read(file, &mut log, &mut cleaning, &mut problems)?;
+        rows += events::read((file, &wanted), &mut log, &mut cleaning, &mut problems)?;
     }
     problems.finish()?;
     if rows == 0 {
         return Err(no_rows(&files));
     }
+    let name = called(&files);
+    log.declared.check(&wanted, &name)?;
     Ok(RawEvents {
         log,
         cleaning,
-        name: called(&files),
+        wanted,
+        name,
     })
 }
 
@@ -245,7 +305,7 @@ fn reading(file: &SourceFile) -> Step<'_> {
 
 /// Cleans, refuses what nothing can be learned from, and lays the columns out.
 pub(crate) fn finish(
-    products: Vec<Product>,
+    (products, items): (Vec<Product>, DeclaredItems),
     raw: RawEvents,
     window: Window,
     progress: &mut Progress<'_>,
@@ -253,6 +313,7 @@ pub(crate) fn finish(
     let RawEvents {
         mut log,
         mut cleaning,
+        wanted,
         name,
     } = raw;
     progress(Step::Cleaning {
@@ -276,6 +337,7 @@ pub(crate) fn finish(
         through: window.end(),
         cleaning,
         judgments: Judgments::default(),
+        declared: Declared { wanted, items },
     })
 }
 
@@ -359,27 +421,26 @@ fn columns(log: &EventLog, lists: &HashMap<u32, List>) -> PolarsResult<DataFrame
         .iter()
         .map(|event| Some(event.position).filter(|position| *position > 0))
         .collect();
-    DataFrame::new(
-        events.len(),
-        vec![
-            texts("list_id", |event| event.list, &log.lists),
-            texts("query", |event| event.query, &log.queries),
-            texts("client", |event| event.client, &log.clients),
-            texts("item", |event| event.item, &log.items),
-            Column::new(
-                "action".into(),
-                events
-                    .iter()
-                    .map(|event| event.action as i8)
-                    .collect::<Vec<_>>(),
-            ),
-            Column::new("position".into(), positions),
-            Column::new(
-                "time_ms".into(),
-                events.iter().map(|event| event.time_ms).collect::<Vec<_>>(),
-            ),
-            Column::new("day".into(), days),
-            Column::new("list_day".into(), list_days),
-        ],
-    )
+    let mut all = vec![
+        texts("list_id", |event| event.list, &log.lists),
+        texts("query", |event| event.query, &log.queries),
+        texts("client", |event| event.client, &log.clients),
+        texts("item", |event| event.item, &log.items),
+        Column::new(
+            "action".into(),
+            events
+                .iter()
+                .map(|event| event.action as i8)
+                .collect::<Vec<_>>(),
+        ),
+        Column::new("position".into(), positions),
+        Column::new(
+            "time_ms".into(),
+            events.iter().map(|event| event.time_ms).collect::<Vec<_>>(),
+        ),
+        Column::new("day".into(), days),
+        Column::new("list_day".into(), list_days),
+    ];
+    all.extend(log.declared.columns(events));
+    DataFrame::new(events.len(), all)
 }

@@ -38,6 +38,7 @@ fn job(data: DataSource) -> TrainingJob {
         labels: LabelSettings::default(),
         counter_dropout: 0.3,
         candidate_list: false,
+        declared: Vec::new(),
         evaluation: EvaluationSettings {
             holdout_days: 3,
             baselines: vec![],

@@ -55,6 +55,7 @@ fn trained() -> Trained {
     let settings = Settings {
         parameters: &parameters,
         features: &features,
+        categorical: &[],
         threads: 1,
     };
     boosting::train(&groups(400, 1), Some(&groups(100, 2)), &settings, |_, _| {}).unwrap()

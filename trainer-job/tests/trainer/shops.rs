@@ -48,6 +48,7 @@ fn job(store: &Path, shop: SyntheticShop) -> TrainingJob {
         labels: LabelSettings::default(),
         counter_dropout: 0.3,
         candidate_list: false,
+        declared: Vec::new(),
         evaluation: EvaluationSettings {
             holdout_days: 7,
             baselines: vec![
@@ -134,6 +135,7 @@ pub fn dataset(products: Vec<Product>, lines: &[Line], window: Window) -> Datase
         through: window.end(),
         cleaning: Cleaning::default(),
         judgments: Judgments::default(),
+        declared: Default::default(),
     }
 }
 

@@ -1,5 +1,5 @@
 use schemars::JsonSchema;
-use searchop_contract::PositionBias;
+use searchop_contract::{DeclaredFeature, MAX_DECLARED_FEATURES, PositionBias};
 use serde::{Deserialize, Serialize};
 
 use crate::ContainerResources;
@@ -87,6 +87,12 @@ pub struct Features {
     /// is, and where its price lies. Better where every request holds the whole list, wrong where
     /// lists are sent in parts. Missing below 20 candidates.
     pub candidate_list: bool,
+
+    /// Features of your own beside the preset's. Needs data.sources.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MAX_DECLARED_FEATURES))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub declared: Vec<DeclaredFeature>,
 }
 
 /// LightGBM's parameters under its own names.

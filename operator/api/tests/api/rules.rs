@@ -69,6 +69,15 @@ fn rules_of_a_model() {
         sources["judgments"] = json!({"uri": uri, "format": "Quepid"});
         sources
     };
+    let declared = |name: &str, more: Value| {
+        let mut feature =
+            json!({"name": name, "type": "Number", "unit": "EUR", "source": "Product"});
+        feature
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        json!({"data": {"sources": local}, "artifacts": {"uri": "pvc://models/products"}, "features": {"declared": [feature]}})
+    };
     let artifacts = |uri: &str, writer: Value, reader: Value| json!({"uri": uri, "credentialsSecretRef": writer, "readerSecretRef": reader});
     let with_keys = || artifacts("s3://models", secret(), secret());
     let rows = [
@@ -217,6 +226,46 @@ fn rules_of_a_model() {
             json!([]),
             json!([{"name": "a", "outOfStock": "Last", "pins": {"ids": ["1"]}}]),
             "a rule needs exactly one of outOfStock and pins",
+        ),
+        (
+            "/spec",
+            declared("engine_score", json!({})),
+            declared("price", json!({})),
+            "a declared feature has the name of a feature of the preset or of a field of products",
+        ),
+        (
+            "/spec",
+            declared("item_ctr", json!({})),
+            declared("item_ctr_7d", json!({})),
+            "a declared feature has the name of a feature of the preset or of a field of products",
+        ),
+        (
+            "/spec",
+            declared("a", json!({"default": "-0.5"})),
+            declared("a", json!({"default": "1e5"})),
+            "the default of a Number is a decimal",
+        ),
+        (
+            "/spec",
+            declared("a", json!({"default": "winter", "type": "Category"})),
+            declared("a", json!({"default": "winter"})),
+            "the default of a Number is a decimal",
+        ),
+        (
+            "/spec",
+            declared("a", json!({"required": true})),
+            declared("a", json!({"required": true, "default": "1"})),
+            "a declared feature has either a default or required",
+        ),
+        (
+            "/spec",
+            declared("a", json!({})),
+            {
+                let mut spec = declared("a", json!({}));
+                spec["data"] = json!({"synthetic": {}});
+                spec
+            },
+            "features.declared needs data.sources",
         ),
     ];
     for (pointer, good, bad, message) in rows {

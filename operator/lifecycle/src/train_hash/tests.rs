@@ -50,6 +50,11 @@ fn table() -> Vec<(&'static str, Value, Effect)> {
         ("/training/positionBias", json!("None"), Trains),
         ("/training/labels/maturityHours", json!(24), Trains),
         ("/features/candidateList", json!(true), Trains),
+        (
+            "/features/declared",
+            json!([{"name": "a", "type": "Number", "unit": "EUR", "source": "Product"}]),
+            Trains,
+        ),
         ("/training/counterDropout", json!("0.5"), Trains),
         ("/training/counterLagDays", json!(7), Trains),
         ("/data/sources/events/lagDays", json!(1), Trains),
@@ -162,6 +167,9 @@ fn base(pointer: &str) -> Value {
     spec["serving"]["resources"] = amounts;
     spec["freshness"]["tablesMaxAgeSeconds"] = json!(86_400);
     spec["rollout"]["analysis"]["maxScoreShift"] = json!("0.25");
+    if pointer == "/features/declared" {
+        spec["features"]["declared"] = json!([]);
+    }
     spec
 }
 

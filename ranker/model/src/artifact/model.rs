@@ -1,16 +1,22 @@
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use searchop_contract::{Digest, ModelManifest, ReferenceBins, names};
 use serde::{Deserialize, Serialize};
 
 use super::{ArtifactError, read_listed, read_manifest, write_file};
-use crate::{forest::Forest, reference, text::Analyzer};
+use crate::{
+    forest::Forest,
+    reference,
+    schema::{Given, Schema, owned},
+    text::Analyzer,
+};
 
 /// A loaded model.
 #[derive(Clone, Debug)]
 pub struct Model {
     pub digest: Digest,
     pub manifest: ModelManifest,
+    pub schema: Schema,
     pub forest: Forest,
     pub golden: Golden,
     /// What its training rows looked like; models of earlier releases do not say.
@@ -35,6 +41,13 @@ pub struct GoldenRow {
     pub query: String,
     /// Id of an item in the tables.
     pub item: String,
+    /// What the request says of declared features.
+    #[serde(
+        default,
+        deserialize_with = "owned",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub given: BTreeMap<String, Given<'static>>,
     /// In column order; `null` where a value is missing.
     pub features: Vec<Option<f32>>,
     /// The forest's raw score.
@@ -51,9 +64,20 @@ impl GoldenRow {
         Self {
             query: query.to_owned(),
             item: item.to_owned(),
+            given: BTreeMap::new(),
             features,
             score,
         }
+    }
+
+    /// Columns with what the request says of declared features. The error says what is wrong.
+    pub fn encode(&self, schema: &Schema) -> Result<Vec<(usize, f32)>, String> {
+        let given = self
+            .given
+            .iter()
+            .map(|(name, given)| (name.as_str(), given));
+        let wrong = |(name, problem): (String, String)| format!("{name}: {problem}");
+        schema.encode(given).map_err(wrong)
     }
 
     /// The features with NaN for what is missing.
@@ -81,14 +105,17 @@ pub fn read_model(dir: &Path, expected: &Digest) -> Result<Model, ArtifactError>
         read_listed(dir, &manifest.files, &file.name)?;
     }
     let forest = Forest::parse(&read_listed(dir, &manifest.files, names::MODEL_FILE)?)?;
-    check_columns(&manifest, &forest)?;
+    let schema = Schema::new(&manifest.declared)
+        .map_err(|detail| ArtifactError::malformed(names::MANIFEST_FILE, detail))?;
+    check_columns((&manifest, &schema), &forest)?;
     let golden = read_listed(dir, &manifest.files, names::GOLDEN_FILE)?;
     let golden: Golden = serde_json::from_slice(&golden)
         .map_err(|error| ArtifactError::malformed(names::GOLDEN_FILE, error))?;
-    let reference = read_reference(dir, &manifest)?;
+    let reference = read_reference(dir, (&manifest, &schema))?;
     Ok(Model {
         digest: expected.clone(),
         manifest,
+        schema,
         forest,
         golden,
         reference,
@@ -97,7 +124,7 @@ pub fn read_model(dir: &Path, expected: &Digest) -> Result<Model, ArtifactError>
 
 fn read_reference(
     dir: &Path,
-    manifest: &ModelManifest,
+    (manifest, schema): (&ModelManifest, &Schema),
 ) -> Result<Option<ReferenceBins>, ArtifactError> {
     const FILE: &str = names::REFERENCE_BINS_FILE;
     if !manifest.files.iter().any(|file| file.name == FILE) {
@@ -106,12 +133,15 @@ fn read_reference(
     let bytes = read_listed(dir, &manifest.files, FILE)?;
     let bins = serde_json::from_slice(&bytes);
     let bins = bins.map_err(|error| ArtifactError::malformed(FILE, error))?;
-    reference::check(&bins)?;
+    reference::check(&bins, schema)?;
     Ok(Some(bins))
 }
 
-fn check_columns(manifest: &ModelManifest, forest: &Forest) -> Result<(), ArtifactError> {
-    let known = crate::features::feature_names();
+fn check_columns(
+    (manifest, schema): (&ModelManifest, &Schema),
+    forest: &Forest,
+) -> Result<(), ArtifactError> {
+    let known = schema.names();
     let pairs = [
         (
             "the manifest",

@@ -11,7 +11,7 @@ use crate::{
 /// Shorter lists say too little about what else there is.
 pub const MIN_CANDIDATES: usize = 20;
 
-/// The last columns, which are computed here, in their order.
+/// The preset's last columns, which are computed here, in their order.
 const COLUMNS: usize = 2;
 
 /// The titles of one whole list, in the order of its rows.
@@ -31,11 +31,12 @@ impl CandidateList {
             return;
         }
         let width = rows.len() / self.titles.len();
+        let end = super::features().len();
         let price = super::column("price_log").expect("the preset has a price");
         let prices: Vec<f32> = rows.chunks_exact(width).map(|row| row[price]).collect();
         let columns: [Vec<f64>; COLUMNS] = [self.similarities(), ranks(&prices)];
         for (index, row) in rows.chunks_exact_mut(width).enumerate() {
-            for (value, column) in row[width - COLUMNS..].iter_mut().zip(&columns) {
+            for (value, column) in row[end - COLUMNS..end].iter_mut().zip(&columns) {
                 *value = column[index] as f32;
             }
         }

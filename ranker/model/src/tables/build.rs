@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use searchop_contract::names;
 
 use super::{
-    Tables,
+    DeclaredItems, Tables,
+    declared::DeclaredTable,
     items::ItemTable,
     keyed::KeyOrder,
     query_items::{Pair, QueryItemTable},
@@ -52,6 +53,11 @@ impl Tables {
     /// Builds tables; the lexicon is counted over the items. Errors name the row that is there
     /// twice, has no id, or whose query is not a key.
     pub fn build(rows: TableRows) -> Result<Self, ArtifactError> {
+        Self::build_with(rows, &DeclaredItems::default())
+    }
+
+    /// The same with the columns that declared features are read from.
+    pub fn build_with(rows: TableRows, declared: &DeclaredItems) -> Result<Self, ArtifactError> {
         let analyzer = Analyzer::english();
         let ids = Ids::of(&rows)?;
         let item = |index: &usize| rows.items.get(*index);
@@ -66,6 +72,10 @@ impl Tables {
             tables_time: rows.tables_time,
             items: ItemTable::build(&ids.order, &listed)
                 .map_err(|detail| ArtifactError::malformed(names::ITEMS_FILE, detail))?,
+            declared: (!declared.columns.is_empty())
+                .then(|| DeclaredTable::build(&ids.order, declared))
+                .transpose()
+                .map_err(|detail| ArtifactError::malformed(names::DECLARED_FILE, detail))?,
             queries: query_items(&rows.query_items, &ids, &analyzer)?,
             priors: Priors::from_totals(&rows.totals),
             analyzer,

@@ -4,6 +4,7 @@
 mod build;
 mod bytes;
 mod counters;
+mod declared;
 pub(crate) mod file;
 mod items;
 pub(crate) mod keyed;
@@ -25,11 +26,14 @@ use crate::{
     text::Analyzer,
     texts::{TextView, Texts},
 };
+use declared::DeclaredTable;
 use file::TableBytes;
 use items::{ItemTable, StoredItem};
 use query_items::QueryItemTable;
+use zerocopy::little_endian::F32;
 
 pub use build::{ItemRow, QueryItemRow, TableRows};
+pub use declared::{DeclaredColumn, DeclaredItems};
 pub use query_items::QueryItems;
 
 /// Tables of one moment.
@@ -40,6 +44,8 @@ pub struct Tables {
     items: ItemTable,
     texts: Texts,
     queries: QueryItemTable,
+    /// Absent where the spec declares no column of the catalogue.
+    declared: Option<DeclaredTable>,
     lexicon: Lexicon,
     priors: Priors,
 }
@@ -105,6 +111,16 @@ impl Tables {
         self.queries.get(key)
     }
 
+    /// Columns of the catalogue that declared features are read from.
+    pub fn declared_columns(&self) -> &[DeclaredColumn] {
+        self.declared.as_ref().map_or(&[], DeclaredTable::columns)
+    }
+
+    /// Their values in a row of the item table; NaN is missing.
+    pub(crate) fn declared_row(&self, row: usize) -> &[F32] {
+        self.declared.as_ref().map_or(&[], |table| table.row(row))
+    }
+
     /// Items of the catalogue.
     pub fn len(&self) -> usize {
         self.items.listed()
@@ -149,6 +165,9 @@ impl Tables {
         ] {
             write_file(dir, name, bytes)?;
         }
+        if let Some(declared) = &self.declared {
+            write_file(dir, names::DECLARED_FILE, declared.file().bytes())?;
+        }
         let manifest = TablesManifest {
             format_version: TABLES_FORMAT,
             model: self.model.clone(),
@@ -180,6 +199,10 @@ impl Tables {
             let texts = texts.join().expect("opening a table does not panic");
             (items, texts, queries, lexicon)
         });
+        let has_declared = (manifest.files.iter()).any(|file| file.name == names::DECLARED_FILE);
+        let declared = has_declared
+            .then(|| folder.open(names::DECLARED_FILE, DeclaredTable::open))
+            .transpose()?;
         let totals: Totals =
             serde_json::from_slice(&read_listed(dir, &manifest.files, names::PRIORS_FILE)?)
                 .map_err(|error| ArtifactError::malformed(names::PRIORS_FILE, error))?;
@@ -190,6 +213,7 @@ impl Tables {
             items: items?,
             texts: texts?,
             queries: queries?,
+            declared,
             lexicon: lexicon?,
             priors: Priors::from_totals(&totals),
         };
@@ -201,6 +225,7 @@ impl Tables {
     fn check_fit(&self, manifest: &TablesManifest) -> Result<(), ArtifactError> {
         let rows = self.items.rows();
         let beyond = self.queries.items().filter(|row| *row >= rows).count();
+        let declared = self.declared.as_ref().map_or(rows, DeclaredTable::rows);
         let counts = [
             (
                 names::ITEMS_FILE,
@@ -209,6 +234,7 @@ impl Tables {
                 manifest.items,
             ),
             (names::TEXTS_FILE, "rows", self.texts.len(), rows as u64),
+            (names::DECLARED_FILE, "rows", declared, rows as u64),
             (
                 names::QUERY_ITEMS_FILE,
                 "pairs",

@@ -87,6 +87,7 @@ fn open(files: &[Vec<u8>; 4]) -> Result<Tables, String> {
         items: ItemTable::open(bytes(0))?,
         texts: Texts::open(bytes(1))?,
         queries: QueryItemTable::open(bytes(2))?,
+        declared: None,
         lexicon: Lexicon::open(bytes(3))?,
         priors: Priors::from_totals(&Totals::default()),
     };

@@ -121,6 +121,7 @@ pub fn manifest(trees: u32) -> ModelManifest {
         features_version: FEATURES_VERSION,
         features: feature_names(),
         candidate_list: false,
+        declared: Vec::new(),
         parameters: BoostingParameters::default(),
         trees,
         trained_through_time: jiff::Timestamp::from_second(NOW).unwrap(),

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod cluster;
+mod diff;
 mod import;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -12,6 +13,7 @@ use searchop_contract::{Digest, names::RANK_PORT};
 use crate::completion::schedules;
 
 pub use cluster::*;
+pub use diff::Diff;
 pub use import::{Import, ImportFiles, ImportShop};
 
 /// Train, judge and serve search ranking models.
@@ -84,6 +86,13 @@ pub enum Command {
     /// unit than the tables have.
     Replay(Replay),
 
+    /// Rank one query by two versions of a model, and say why items stand elsewhere.
+    ///
+    /// Each version ranks with the tables that it served with last. What is explained is the order of
+    /// the model, before any rule of `spec.serving`.
+    #[command(after_help = DIFF)]
+    Diff(Diff),
+
     /// Print a completion script, which offers names of the cluster's objects too:
     /// `source <(searchop completion bash)`.
     Completion { shell: Shell },
@@ -91,6 +100,12 @@ pub enum Command {
     /// Print the version.
     Version,
 }
+
+const DIFF: &str = "\
+Examples:
+  searchop diff v7 v8 --query 'running shoes'
+  searchop diff v7 v8 --query 'running shoes' --log .searchop/volumes/records/features
+  searchop diff v7 v8 -f request.json --model products --artifacts /mnt/models/products-27508939";
 
 #[derive(Debug, Subcommand)]
 pub enum Local {

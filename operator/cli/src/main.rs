@@ -1,14 +1,17 @@
 //! `searchop`: the command line, with the local mode that needs no cluster.
 
 mod args;
+mod bundles;
 mod cluster;
 mod completion;
 mod connect;
+mod diff;
 mod exit;
 mod gate;
 mod import;
 mod local;
 mod manifest;
+mod records;
 mod replay;
 mod schedule;
 mod schema;
@@ -91,6 +94,7 @@ async fn run(cli: &Cli, log: Log) -> Exit {
             Ok(Exit::Done)
         }
         Command::Gate(args) => return judged(args, log),
+        Command::Diff(args) => return ended(diff::diff(args, log).await, log),
         Command::Replay(args) => return ended(replay::replay(args).await, log),
         Command::Completion { shell } => {
             if let Err(error) = completion::script(*shell) {

@@ -1,67 +1,44 @@
 //! `searchop replay`: logged features, computed again from the tables and what the requests said.
 
 use std::{
-    collections::HashMap,
     fmt::Write as _,
-    fs::{self, File},
-    io::{self, BufRead as _, BufReader, Read as _},
     path::{Path, PathBuf},
 };
 
 use jiff::{SignedDuration, Timestamp};
-use searchop_contract::{Digest, names};
+use searchop_contract::Digest;
 use searchop_model::{
-    artifact::ArtifactError,
-    bundle::Bundle,
     feature_log::FeatureRecord,
     replay::{FieldPairs, Replay, ReplayError},
-    store::{ArtifactKind, ArtifactStore, S3Settings, StoreError, install_tls_provider},
 };
 use serde_json::json;
 
 use crate::{
     args,
+    bundles::{BundleError, Bundles},
     exit::{Exit, Failure},
-    local::state::StateDir,
-    local::state::StateError,
+    records::{Lines, RecordsError, files},
 };
-
-/// Longest line that is read: 100,000 candidates would not fit, 1,000 do.
-const MAX_LINE_BYTES: usize = 64 << 20;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayFailure {
-    #[error("{}: {source}", path.display())]
-    Io { path: PathBuf, source: io::Error },
-    #[error("{}:{line}: {detail}", path.display())]
-    Line {
-        path: PathBuf,
-        line: usize,
-        detail: String,
-    },
     #[error(
         "there are no records in {0:?}: name files of the feature log, or folders with *.ndjson"
     )]
     Nothing(Vec<PathBuf>),
     #[error(transparent)]
-    State(#[from] StateError),
+    Records(#[from] RecordsError),
     #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("{digest}: {source}")]
-    Artifact {
-        digest: Digest,
-        source: ArtifactError,
-    },
+    Bundle(#[from] BundleError),
 }
 
 impl Failure for ReplayFailure {
     fn exit(&self) -> Exit {
         match self {
             Self::Nothing(_) => Exit::NotFound,
-            Self::Line { .. } => Exit::Refused,
-            Self::Io { .. } | Self::State(_) | Self::Store(_) | Self::Artifact { .. } => {
-                Exit::Failed
-            }
+            Self::Records(RecordsError::Line { .. }) => Exit::Refused,
+            Self::Records(RecordsError::Io { .. }) => Exit::Failed,
+            Self::Bundle(error) => error.exit(),
         }
     }
 }
@@ -69,7 +46,8 @@ impl Failure for ReplayFailure {
 /// Prints what came of it; refused where too few rows are equal or a unit looks wrong.
 pub async fn replay(args: &args::Replay) -> Result<Exit, ReplayFailure> {
     let mut replayed = Replayed {
-        artifacts: Artifacts::open(args)?,
+        bundles: Bundles::at(args.artifacts.as_deref(), &args.folder)?,
+        tables: args.tables.clone(),
         found: Replay::default(),
         oldest: SignedDuration::ZERO,
     };
@@ -94,85 +72,10 @@ pub async fn replay(args: &args::Replay) -> Result<Exit, ReplayFailure> {
     }
 }
 
-/// The files that are named and, of folders, those with records.
-fn files(logs: &[PathBuf]) -> Result<Vec<PathBuf>, ReplayFailure> {
-    let mut files = Vec::new();
-    for path in logs {
-        if !path.is_dir() {
-            files.push(path.clone());
-            continue;
-        }
-        let mut inside = Vec::new();
-        for entry in fs::read_dir(path).map_err(io_error(path))? {
-            let file = entry.map_err(io_error(path))?.path();
-            if file.extension().is_some_and(|ending| ending == "ndjson") {
-                inside.push(file);
-            }
-        }
-        inside.sort();
-        files.extend(inside);
-    }
-    Ok(files)
-}
-
-fn io_error(path: &Path) -> impl FnOnce(io::Error) -> ReplayFailure {
-    let path = path.to_owned();
-    move |source| ReplayFailure::Io { path, source }
-}
-
-/// Where models and tables are, and those that were needed so far.
-struct Artifacts {
-    store: ArtifactStore,
-    cache: PathBuf,
+struct Replayed {
+    bundles: Bundles,
     /// Instead of the tables that served.
     tables: Option<Digest>,
-    open: HashMap<(Digest, Digest), Bundle>,
-}
-
-impl Artifacts {
-    fn open(args: &args::Replay) -> Result<Self, ReplayFailure> {
-        install_tls_provider();
-        let state = StateDir::at(&args.folder.dir)?;
-        let folder = || format!("file://{}", state.artifacts().display());
-        let uri = match &args.artifacts {
-            Some(uri) if uri.contains("://") => uri.clone(),
-            Some(path) => {
-                let path = Path::new(path);
-                let folder = path.canonicalize().map_err(io_error(path))?;
-                format!("file://{}", folder.display())
-            }
-            None => folder(),
-        };
-        Ok(Self {
-            store: ArtifactStore::open(&uri, &S3Settings::from_env(names::S3_PREFIX))?,
-            cache: state.root().join("replay"),
-            tables: args.tables.clone(),
-            open: HashMap::new(),
-        })
-    }
-
-    /// What a record is computed again with.
-    async fn of(&mut self, record: &FeatureRecord) -> Result<&Bundle, ReplayFailure> {
-        let tables = self.tables.as_ref().unwrap_or(&record.tables_digest);
-        let key = (record.digest.clone(), tables.clone());
-        if !self.open.contains_key(&key) {
-            let (digest, tables) = &key;
-            let (store, cache) = (&self.store, &self.cache);
-            let model = store.fetch(ArtifactKind::Model, digest, cache).await?;
-            let folder = store.fetch(ArtifactKind::Tables, tables, cache).await?;
-            let bundle = Bundle::open(&model, digest, &folder, tables);
-            let bundle = bundle.map_err(|source| ReplayFailure::Artifact {
-                digest: digest.clone(),
-                source,
-            })?;
-            self.open.insert(key.clone(), bundle);
-        }
-        Ok(&self.open[&key])
-    }
-}
-
-struct Replayed {
-    artifacts: Artifacts,
     found: Replay,
     /// From the end of a record's tables to the record, at most.
     oldest: SignedDuration,
@@ -180,35 +83,18 @@ struct Replayed {
 
 impl Replayed {
     async fn read(&mut self, path: &Path) -> Result<(), ReplayFailure> {
-        let wrong = |line, detail: String| ReplayFailure::Line {
-            path: path.to_owned(),
-            line,
-            detail,
-        };
-        let mut lines = BufReader::new(File::open(path).map_err(io_error(path))?);
-        let mut text = Vec::new();
-        for line in 1.. {
-            text.clear();
-            let mut limited = lines.by_ref().take(MAX_LINE_BYTES as u64 + 1);
-            let read = limited.read_until(b'\n', &mut text);
-            if read.map_err(io_error(path))? == 0 {
-                break;
-            }
-            if text.len() > MAX_LINE_BYTES {
-                return Err(wrong(
-                    line,
-                    format!("is longer than {MAX_LINE_BYTES} bytes"),
-                ));
-            }
-            let record: FeatureRecord = serde_json::from_slice(&text)
-                .map_err(|error| wrong(line, format!("is no record: {error}")))?;
-            let bundle = self.artifacts.of(&record).await?;
+        let mut lines = Lines::open(path)?;
+        while let Some(line) = lines.read()? {
+            let record: FeatureRecord = serde_json::from_slice(line)
+                .map_err(|error| lines.wrong(format!("is no record: {error}")))?;
+            let tables = self.tables.as_ref().unwrap_or(&record.tables_digest);
+            let bundle = self.bundles.of(&record.digest, tables).await?;
             let age = Timestamp::from_second(record.time).map_or(SignedDuration::ZERO, |time| {
                 time.duration_since(bundle.tables_manifest.tables_time)
             });
             self.oldest = self.oldest.max(age);
             let added = self.found.add(&record, bundle);
-            added.map_err(|error: ReplayError| wrong(line, error.to_string()))?;
+            added.map_err(|error: ReplayError| lines.wrong(error.to_string()))?;
         }
         Ok(())
     }

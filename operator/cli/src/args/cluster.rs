@@ -375,7 +375,7 @@ pub struct Logs {
 }
 
 /// `v7`, or `7`.
-fn version(text: &str) -> Result<i32, String> {
+pub(super) fn version(text: &str) -> Result<i32, String> {
     let number = text.strip_prefix('v').unwrap_or(text).parse();
     let found = number.ok().filter(|number| *number > 0);
     found.ok_or_else(|| format!("{text:?} is not the number of a version, write for example v7"))

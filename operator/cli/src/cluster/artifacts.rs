@@ -87,15 +87,17 @@ fn page(model: &RankingModel, kept: &Kept) -> String {
     format!("{}\n\n{}", place(model), text(&mut table))
 }
 
-struct Reference {
-    version: i32,
+/// A version that the status speaks of.
+pub struct Reference {
+    pub version: i32,
     role: &'static str,
-    digest: String,
-    tables: Option<String>,
+    pub digest: String,
+    /// Those that it served with last, as far as that is known.
+    pub tables: Option<String>,
 }
 
 /// Each version once, with the most important role that it has.
-fn referred(status: &RankingModelStatus) -> Vec<Reference> {
+pub fn referred(status: &RankingModelStatus) -> Vec<Reference> {
     let mut all: Vec<Reference> = Vec::new();
     let mut add = |one: Reference| {
         if all.iter().all(|other| other.version != one.version) {

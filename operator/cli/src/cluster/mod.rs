@@ -19,8 +19,10 @@ mod suspend;
 #[cfg(test)]
 pub mod testing;
 
+pub use artifacts::referred;
 pub use connection::{Cluster, Namespaced};
 pub use error::ClusterError;
+pub use list::short;
 pub use output::{Whole, document};
 pub use schedules::asked_about;
 

@@ -42,6 +42,7 @@ fn trains_serves_changes_rejects_restarts_and_leaves_nothing() {
     first_version(&shop);
     changed_spec_under_load(&shop);
     what_was_served_can_be_computed_again(&shop);
+    two_versions_are_compared(&shop);
     invalid_edit(&shop);
     same_again(&shop);
     rejected_edit(&shop);
@@ -140,6 +141,43 @@ fn what_was_served_can_be_computed_again(shop: &Shop) {
     assert_eq!(replay.status.code(), Some(0), "{}", text(&replay.stderr));
     let found = text(&replay.stdout);
     assert!(found.contains("rows: 100.000 % equal"), "{found}");
+}
+
+/// Both versions' tables are there: the older one served before.
+fn two_versions_are_compared(shop: &Shop) {
+    let diff = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_searchop"));
+        command
+            .arg("diff")
+            .args(arguments)
+            .arg("--dir")
+            .arg(shop.state());
+        command.output().unwrap()
+    };
+    let log = shop.state().join("volumes/records/features");
+    let record = fs::read_dir(&log).unwrap().next().unwrap().unwrap().path();
+    let record = fs::read_to_string(record).unwrap();
+    let record: serde_json::Value = serde_json::from_str(record.lines().next().unwrap()).unwrap();
+    let query = record["user_query"].as_str().unwrap();
+    let id = record["candidates"][0]["id"].as_str().unwrap();
+    let asked: [&[&str]; 2] = [&["--log", log.to_str().unwrap()], &["--ids", id]];
+    for from in asked {
+        let arguments = [&["v1", "v2", "--query", query, "-o", "json"], from].concat();
+        let found = diff(&arguments);
+        assert_eq!(found.status.code(), Some(0), "{}", text(&found.stderr));
+        let found: serde_json::Value = serde_json::from_slice(&found.stdout).unwrap();
+        for (side, version) in [("before", 1), ("after", 2)] {
+            assert_eq!(found[side]["version"], version);
+            assert_eq!(found["items"][0][side]["place"], 1, "{found}");
+        }
+    }
+    let unknown = diff(&["v1", "v9", "--query", query, "--ids", id]);
+    assert_eq!(unknown.status.code(), Some(5));
+    let words = text(&unknown.stderr);
+    assert!(
+        words.contains("v9 is not known; known are v2, v1"),
+        "{words}"
+    );
 }
 
 fn invalid_edit(shop: &Shop) {

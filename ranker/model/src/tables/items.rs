@@ -136,6 +136,10 @@ impl ItemTable {
         self.rows.records(&self.file).get(row)
     }
 
+    pub(super) fn id(&self, row: usize) -> Option<&str> {
+        self.rows.key_of(&self.file, self.get(row)?)
+    }
+
     /// Rows, also of items that the catalogue lacks.
     pub(super) fn rows(&self) -> usize {
         self.rows.records(&self.file).len()

@@ -10,7 +10,7 @@ mod items;
 pub(crate) mod keyed;
 mod query_items;
 
-use std::{path::Path, thread};
+use std::{cmp::Reverse, path::Path, thread};
 
 use jiff::Timestamp;
 use searchop_contract::{Digest, FileEntry, TABLES_FORMAT, TablesManifest, names};
@@ -119,6 +119,18 @@ impl Tables {
     /// Their values in a row of the item table; NaN is missing.
     pub(crate) fn declared_row(&self, row: usize) -> &[F32] {
         self.declared.as_ref().map_or(&[], |table| table.row(row))
+    }
+
+    /// Ids of the items that were shown often enough under this query key, the most shown ones first.
+    pub fn shown_under(&self, key: &str) -> Vec<&str> {
+        let pairs = self.query(key).into_iter();
+        let mut shown: Vec<(u64, &str)> = pairs
+            .flat_map(|pairs| pairs.pairs().collect::<Vec<_>>())
+            .filter(|(_, counters)| counters.is_supported())
+            .filter_map(|(row, counters)| Some((counters.shown(), self.items.id(row)?)))
+            .collect();
+        shown.sort_by_key(|(shown, id)| (Reverse(*shown), *id));
+        shown.into_iter().map(|(_, id)| id).collect()
     }
 
     /// Items of the catalogue.

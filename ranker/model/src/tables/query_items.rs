@@ -35,6 +35,12 @@ pub struct QueryItems<'a> {
 }
 
 impl QueryItems<'_> {
+    /// Rows of the item table with their counters.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (usize, Counters)> {
+        let rows = self.items.iter().map(|row| row.get() as usize);
+        rows.zip(self.counters.iter().map(Counters::from))
+    }
+
     /// The counters of the item in this row of the item table.
     pub fn get(&self, item: usize) -> Option<Counters> {
         let item = u32::try_from(item).ok()?;

@@ -129,6 +129,13 @@ fn survives(files: &[Vec<u8>; 4]) -> bool {
 }
 
 #[test]
+fn what_was_shown_under_a_query_is_known_also_of_items_that_the_catalogue_lacks() {
+    let tables = tables();
+    assert_eq!(tables.shown_under("running shoes"), ["gone", "shoe"]);
+    assert!(tables.shown_under("sofa").is_empty());
+}
+
+#[test]
 fn every_cut_is_refused_and_every_flip_is_refused_or_a_value() {
     let mut files = FILES.clone();
     assert!(survives(&files));

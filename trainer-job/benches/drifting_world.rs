@@ -151,6 +151,7 @@ impl Bench {
                 judgments: None,
             },
             parameters: BoostingParameters::default(),
+            tuning: None,
             position_bias: Default::default(),
             labels: searchop_contract::LabelSettings { maturity_hours: 0 },
             counter_dropout: 0.3,

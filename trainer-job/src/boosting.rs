@@ -12,6 +12,7 @@ mod lightgbm;
 use std::ffi::CString;
 
 use searchop_contract::{BoostingParameters, Metric};
+use searchop_evaluation::report::Search;
 
 use crate::metrics;
 use lightgbm::{Booster, Dataset, c_string};
@@ -26,6 +27,10 @@ const FEATURE_FRACTION: f64 = 0.5;
 /// Added to the sum of second derivatives that a leaf's value is divided by: leaves of few clicks say
 /// little.
 const LAMBDA_L2: f64 = 20.0;
+
+/// NDCG@10 on the training lists is taken after the first tree and after every so many: sorting all
+/// lists after each would take longer than a tree.
+const TRAIN_POINT: u32 = 10;
 
 /// LightGBM refused a call.
 #[derive(Debug, thiserror::Error)]
@@ -106,13 +111,28 @@ pub struct Settings<'a> {
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Trained {
+    pub parameters: BoostingParameters,
     /// LightGBM's text format, cut after the best tree; a file of its own where this is stored.
     #[serde(skip)]
     pub text: String,
     pub trees: u32,
     /// NDCG@10 on the validation lists after each tree that was tried.
     pub curve: Vec<f64>,
+    /// NDCG@10 on the training lists after some of them.
+    #[serde(default)]
+    pub train_curve: Vec<TrainPoint>,
     pub importance: Vec<Importance>,
+    /// How the parameters were found, where they were searched for.
+    #[serde(default)]
+    pub tuning: Option<Search>,
+}
+
+/// How well the training lists are ordered after so many trees.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TrainPoint {
+    pub tree: u32,
+    pub ndcg_at_10: f64,
 }
 
 /// What a feature did in the trees that are kept.
@@ -133,6 +153,21 @@ pub fn train(
     settings: &Settings,
     mut on_tree: impl FnMut(u32, f64),
 ) -> Result<Trained, BoostingError> {
+    let go_on = |tree, ndcg| {
+        on_tree(tree, ndcg);
+        true
+    };
+    let trained = train_while(train, valid, settings, go_on)?;
+    Ok(trained.expect("it was never told to stop"))
+}
+
+/// The same, but given up once `on_tree` says false.
+pub fn train_while(
+    train: &Groups,
+    valid: Option<&Groups>,
+    settings: &Settings,
+    mut on_tree: impl FnMut(u32, f64) -> bool,
+) -> Result<Option<Trained>, BoostingError> {
     let text = settings.text()?;
     let train_set = Dataset::new(train, settings, &text, None)?;
     let valid_set = valid
@@ -143,6 +178,7 @@ pub fn train(
         booster.add_validation(valid_set)?;
     }
     let mut curve: Vec<f64> = Vec::new();
+    let mut train_curve = Vec::new();
     let (mut grown, mut best) = (0, 0);
     for tree in 1..=settings.parameters.num_iterations {
         let stuck = booster.update()?;
@@ -153,12 +189,20 @@ pub fn train(
         let Some(valid) = valid else {
             continue;
         };
+        if tree == 1 || tree % TRAIN_POINT == 0 {
+            train_curve.push(TrainPoint {
+                tree,
+                ndcg_at_10: rounded(train.ndcg(&booster.training_scores(train.rows())?)),
+            });
+        }
         let ndcg = valid.ndcg(&booster.validation_scores(valid.rows())?);
         if curve.is_empty() || ndcg > curve[best] {
             best = curve.len();
         }
         curve.push(ndcg);
-        on_tree(tree, ndcg);
+        if !on_tree(tree, ndcg) {
+            return Ok(None);
+        }
         if curve.len() - best > PATIENCE as usize {
             break;
         }
@@ -173,12 +217,15 @@ pub fn train(
         Some(_) => u32::try_from(best + 1).expect("the number of trees is a u32"),
         None => grown,
     };
-    Ok(Trained {
+    Ok(Some(Trained {
+        parameters: settings.parameters.clone(),
         text: booster.save(trees)?,
         trees,
         curve: curve.into_iter().map(rounded).collect(),
+        train_curve,
         importance: booster.importance(trees, settings.features)?,
-    })
+        tuning: None,
+    }))
 }
 
 /// Six decimals: enough for people, and few enough that JSON gives back the same number.

@@ -274,6 +274,12 @@ impl<'a> Evaluation<'a> {
         table
     }
 
+    /// The candidate against whoever is compared as the served model; `None` where nobody is.
+    pub fn against_served(&self, name: &str) -> Option<Comparison> {
+        let panel = self.shown();
+        Some(pair(panel, panel.served.as_ref()?).compare(name))
+    }
+
     /// What is known of the served model, beside the candidate; `None` where there is none.
     pub fn beside_served(&self, keys: &[String]) -> Option<BesideServed> {
         let panel = self.shown();

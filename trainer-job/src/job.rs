@@ -69,6 +69,17 @@ fn check(job: &TrainingJob) -> Result<(), TrainError> {
             "a number above 0, at most 1",
         );
     }
+    if job
+        .tuning
+        .as_ref()
+        .is_some_and(|tuning| !(1..=1000).contains(&tuning.trials))
+    {
+        return refuse(
+            "tuning.trials",
+            &job.tuning.as_ref().map_or(0, |tuning| tuning.trials),
+            "1 to 1000",
+        );
+    }
     if !(2..=4096).contains(&parameters.num_leaves) {
         return refuse("parameters.numLeaves", &parameters.num_leaves, "2 to 4096");
     }

@@ -3,7 +3,7 @@
 //! [`data`] and [`shop`] bring the catalogue and the click log; [`traffic`], [`stage_a`], [`kept_counters`],
 //! [`history`], [`slices`], [`lists`] and [`rows`] make rows of them, which [`prepare`] puts
 //! together; [`propensity`] and [`position_bias`] tell what positions are worth; [`boosting`]
-//! trains; [`evaluate`] judges with [`searchop_evaluation`]; [`publish`] seals and stores; `refresh`
+//! trains, with the parameters that `tuning` finds where it is asked to; [`evaluate`] judges with [`searchop_evaluation`]; [`publish`] seals and stores; `refresh`
 //! gives a published model newer tables.
 //! [`mod@run`] does all of it for one [`job`]; [`folder`] keeps what is made on the way for who works
 //! stage by stage.
@@ -36,5 +36,6 @@ pub mod stage_a;
 pub mod termination;
 pub mod threads;
 pub mod traffic;
+mod tuning;
 
 pub use searchop_evaluation::metrics;

@@ -3,11 +3,11 @@
 use searchop_contract::{
     ClickWeights, Digest, Evidence, Measurement, Published, TrainingJob, TrainingReport,
 };
-use searchop_evaluation::report::{EvaluationReport, Figures};
+use searchop_evaluation::report::{Course, EvaluationReport, Figures, OtherSeed, Search};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    boosting::{Importance, Trained},
+    boosting::{Importance, TrainPoint, Trained},
     data::Cleaning,
     evaluate::{BesideServed, Table},
     lists::{JudgmentCounts, ListCounts},
@@ -38,7 +38,13 @@ pub struct ModelReport {
     pub trees: u32,
     /// NDCG@10 on the validation lists after each tree.
     pub learning_curve: Vec<f64>,
+    /// The same on the training lists after some of them; older models do not have it.
+    #[serde(default)]
+    pub train_curve: Vec<TrainPoint>,
     pub importance: Vec<Importance>,
+    /// How the parameters were found, where they were searched for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuning: Option<Search>,
 }
 
 impl ModelReport {
@@ -57,9 +63,30 @@ impl ModelReport {
             table: table.clone(),
             trees: trained.trees,
             learning_curve: trained.curve.clone(),
+            train_curve: trained.train_curve.clone(),
             importance: trained.importance.clone(),
+            tuning: trained.tuning.clone(),
         }
     }
+
+    /// The course of the training as people read it.
+    pub fn course(&self) -> Course {
+        let point = |point: &TrainPoint| (point.tree, point.ndcg_at_10);
+        let train: Vec<(u32, f64)> = self.train_curve.iter().map(point).collect();
+        let gain = |one: &Importance| (one.feature.clone(), one.gain, one.splits);
+        let gains = self.importance.iter().map(gain);
+        Course {
+            tuning: self.tuning.clone(),
+            ..Course::new(self.trees, (&self.learning_curve, &train), gains)
+        }
+    }
+}
+
+/// How a model came about, beside what the held-out lists say of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Training {
+    pub course: Option<Course>,
+    pub other_seed: Option<OtherSeed>,
 }
 
 /// What a run found out.
@@ -106,6 +133,7 @@ impl Judged {
         job: &TrainingJob,
         summary: &Summary,
         published: &Published,
+        training: Training,
     ) -> EvaluationReport {
         let served = self.served.as_ref();
         let beside = served.map(|served| served.comparison.clone());
@@ -129,6 +157,8 @@ impl Judged {
             changes: served
                 .map_or(&self.table.changes, |served| &served.changes)
                 .clone(),
+            course: training.course,
+            other_seed: training.other_seed,
         }
     }
 }

@@ -16,6 +16,8 @@ pub enum Stage {
     Train,
     Evaluate,
     Publish,
+    /// Another training, to see what a seed changes.
+    OtherSeed,
 }
 
 impl Stage {
@@ -26,6 +28,7 @@ impl Stage {
             Self::Train => "train",
             Self::Evaluate => "evaluate",
             Self::Publish => "publish",
+            Self::OtherSeed => "otherSeed",
         }
     }
 }

@@ -173,7 +173,7 @@ pub fn seal(
         features: prepared.rows.encoding.schema().names(),
         candidate_list: job.candidate_list,
         declared: summary.declared.clone(),
-        parameters: job.parameters.clone(),
+        parameters: trained.parameters.clone(),
         trees: trained.trees,
         trained_through_time: summary.trained_through_time,
     };

@@ -1,27 +1,30 @@
 //! One run: load → features → train → evaluate → publish.
 
-use std::path::Path;
+mod other_seed;
+
+use std::{path::Path, time::Instant};
 
 use searchop_contract::{
-    DataSource, Measure, ModelFeature, PromotedModel, Published, Reference, ReferenceModel,
-    TrainingJob, TrainingReport, names::REPORT_FILE,
+    BoostingParameters, DataSource, Digest, Measure, ModelFeature, PromotedModel, Published,
+    Reference, ReferenceModel, TrainingJob, TrainingReport, names::REPORT_FILE,
 };
+use searchop_evaluation::report::Course;
 use searchop_model::{artifact::read_model, forest::Forest, schema::Schema, store::ArtifactKind};
 
 use crate::{
-    boosting::{self, BoostingError, Settings, Trained},
+    boosting::{self, BoostingError, Groups, Settings, Trained},
     data::{self, Dataset, Step, Wanted},
     dropout,
     encoding::Encoding,
     error::TrainError,
     evaluate::{Contestants, Evaluation, Overlap},
     kept_counters::KeptCounters,
-    outcome::{Judged, ModelReport, Outcome},
-    prepare::{self, Prepared},
+    outcome::{Judged, ModelReport, Outcome, Training},
+    prepare::{self, Prepared, Summary},
     progress::{Progress, Stage, counts},
     publish::{self, Named, Store},
     slices::Slice,
-    threads,
+    threads, tuning,
 };
 
 /// Carries `job` out with as many threads as [`crate::threads::allowed`] says. `work` is a folder
@@ -46,16 +49,32 @@ pub fn run(
         return Ok(unchanged(job, published, &dataset));
     }
     let prepared = bench.rows(&dataset)?;
-    let (judged, published) = match &job.evaluate_only {
-        Some(named) => bench.evaluate_published(&prepared, named)?,
+    let (judged, published, training) = match &job.evaluate_only {
+        Some(named) => {
+            let (judged, published) = bench.evaluate_published(&prepared, named)?;
+            let training = Training {
+                course: bench.course_of(named),
+                other_seed: None,
+            };
+            (judged, published, training)
+        }
         None => {
+            let begin = Instant::now();
             let trained = bench.train(&prepared, threads)?;
+            let took = begin.elapsed();
             let judged = bench.evaluate(&prepared, &trained)?;
             let published = bench.publish(&prepared, &trained, &judged)?;
-            (judged, published)
+            let report = ModelReport::new(&prepared.summary, &judged.table, &trained);
+            let training = Training {
+                course: Some(report.course()),
+                other_seed: bench.other_seed(&prepared, (&trained, took), threads),
+            };
+            (judged, published, training)
         }
     };
-    let evaluation = judged.report(job, &prepared.summary, &published);
+    let other_seed = training.other_seed.as_ref();
+    let seed_overlap = other_seed.and_then(|other| other.comparison.rank_biased_overlap);
+    let evaluation = judged.report(job, &prepared.summary, &published, training);
     bench.store.write_report(&evaluation)?;
     let table = judged.lines();
     let report = TrainingReport {
@@ -66,6 +85,7 @@ pub fn run(
         evidence: Some(judged.evidence),
         best_promoted: judged.best_promoted,
         clicks: judged.clicks,
+        seed_overlap,
         ..TrainingReport::default()
     };
     Ok(Outcome { report, table })
@@ -140,20 +160,13 @@ impl Bench<'_> {
         let Some(served) = reference.filter(|_| self.job.skip_if_data_unchanged) else {
             return Ok(None);
         };
-        let known = self
-            .store
-            .fetch(ArtifactKind::Model, &served.digest, self.work)
-            .and_then(|dir| {
-                let report = std::fs::read(dir.join(REPORT_FILE));
-                let report: Option<ModelReport> = report
-                    .ok()
-                    .and_then(|bytes| serde_json::from_slice(&bytes).ok());
-                let digest = report.and_then(|report| report.data_digest);
-                if digest != Some(dataset.digest()) {
-                    return Ok(None);
-                }
-                publish::describe(&self.store, served, self.work).map(Some)
-            });
+        let known = self.model_report(&served.digest).and_then(|report| {
+            let digest = report.and_then(|report| report.data_digest);
+            if digest != Some(dataset.digest()) {
+                return Ok(None);
+            }
+            publish::describe(&self.store, served, self.work).map(Some)
+        });
         match known {
             Err(error @ TrainError::StorageUnavailable(_)) => Err(error),
             Err(error) => {
@@ -162,6 +175,18 @@ impl Bench<'_> {
             }
             Ok(found) => Ok(found.map(|named| named.published)),
         }
+    }
+
+    /// What a published model says of its training; `None` where this program cannot read it.
+    fn model_report(&self, digest: &Digest) -> Result<Option<ModelReport>, TrainError> {
+        let dir = self.store.fetch(ArtifactKind::Model, digest, self.work)?;
+        let bytes = std::fs::read(dir.join(REPORT_FILE)).ok();
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+
+    /// Nothing but people's reading depends on it.
+    fn course_of(&self, model: &ReferenceModel) -> Option<Course> {
+        Some(self.model_report(&model.digest).ok()??.course())
     }
 
     pub(crate) fn load(&self) -> Result<Dataset, TrainError> {
@@ -204,13 +229,13 @@ impl Bench<'_> {
     /// Trains on the first slice, with early stopping on the second.
     pub fn train(&self, prepared: &Prepared, threads: usize) -> Result<Trained, TrainError> {
         let parameters = &self.job.parameters;
-        let running = self
-            .progress
-            .begin(Stage::Train, Some(parameters.num_iterations.into()));
+        // How many trees a search grows nobody knows.
+        let trees = u64::from(parameters.num_iterations);
+        let trees = Some(trees).filter(|_| self.job.tuning.is_none());
+        let running = self.progress.begin(Stage::Train, trees);
         let position_bias = &prepared.summary.position_bias;
         let propensities = position_bias.for_training();
-        let mut train = prepared.rows.groups(Slice::Train, propensities);
-        dropout::hide_counters(&mut train, self.job.counter_dropout, parameters.seed);
+        let train = self.training_groups(prepared, parameters.seed);
         if let Some(counter) = dropout::never_missing(&train) {
             return Err(TrainError::data(format!(
                 "no training row lacks {counter}, so nothing is learned about new items and \
@@ -220,7 +245,6 @@ impl Bench<'_> {
         }
         let schema = prepared.rows.encoding.schema();
         let share = self.job.counter_dropout;
-        dropout::hide_optional(&mut train, schema, share, parameters.seed);
         if let Some(feature) = dropout::never_missing_optional(&train, schema) {
             return Err(TrainError::data(format!(
                 "no training row lacks {feature}, so nothing is learned about requests without it; \
@@ -229,22 +253,33 @@ impl Bench<'_> {
         }
         let valid = prepared.rows.groups(Slice::Valid, propensities);
         let threads = threads::useful(threads, train.rows());
-        let settings = Settings {
-            parameters,
-            features: &schema.names(),
-            categorical: &prepared.rows.encoding.categorical(),
-            threads,
+        let (features, categorical) = (schema.names(), prepared.rows.encoding.categorical());
+        let trial = |trial: u32, parameters: &BoostingParameters, in_time: &dyn Fn() -> bool| {
+            let settings = Settings {
+                parameters,
+                features: &features,
+                categorical: &categorical,
+                threads,
+            };
+            boosting::train_while(&train, Some(&valid), &settings, |_, ndcg| {
+                running.step(match self.job.tuning {
+                    None => format!("NDCG@10 {ndcg:.4}"),
+                    Some(_) => format!("trial {trial}: NDCG@10 {ndcg:.4}"),
+                });
+                in_time()
+            })
         };
-        let on_tree = |_, ndcg| running.step(format!("NDCG@10 {ndcg:.4}"));
-        let trained = boosting::train(&train, Some(&valid), &settings, on_tree).map_err(
+        let trained = tuning::search(parameters, self.job.tuning.as_ref(), trial).map_err(
             |error| match error {
                 BoostingError::NoSplit { .. } => TrainError::data(error.to_string()),
                 other => TrainError::evaluation(other.to_string()),
             },
         )?;
         let best = trained.curve[trained.trees as usize - 1];
+        let trials = trained.tuning.as_ref().map_or(1, |one| one.trials.len());
         running.end(counts([
             ("trees", trained.trees.into()),
+            ("trials", trials.into()),
             ("threads", threads.into()),
             (
                 "positionBias",
@@ -257,6 +292,16 @@ impl Bench<'_> {
             ("validationNdcgAt10", ((best * 1e6).round() / 1e6).into()),
         ]));
         Ok(trained)
+    }
+
+    /// The training rows, some without their counters and what else a request may lack.
+    fn training_groups(&self, prepared: &Prepared, seed: u32) -> Groups {
+        let propensities = prepared.summary.position_bias.for_training();
+        let mut train = prepared.rows.groups(Slice::Train, propensities);
+        let share = self.job.counter_dropout;
+        dropout::hide_counters(&mut train, share, seed);
+        dropout::hide_optional(&mut train, prepared.rows.encoding.schema(), share, seed);
+        train
     }
 
     /// Judges what was just trained.

@@ -150,6 +150,7 @@ mod tests {
                 window_days: 30,
             }),
             parameters: Default::default(),
+            tuning: None,
             position_bias: Default::default(),
             labels: LabelSettings { maturity_hours },
             counter_dropout: 0.3,

@@ -66,6 +66,9 @@ pub struct RankingModelSpec {
     pub features: Features,
 
     /// How a version is trained.
+    #[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "!has(self.tuning) || self.tuning.maxSeconds < self.activeDeadlineSeconds", "message": "training.tuning.maxSeconds must be less than training.activeDeadlineSeconds: data are read, and the model is judged and published, in the rest"},
+]))]
     #[serde(default)]
     pub training: Training,
 

@@ -52,13 +52,14 @@ pub fn explain(args: &args::Explain, log: Log) -> Result<String, GateError> {
     let stored = Stored::read(&args.reports)?;
     let report = stored.report(args.version)?;
     let model = stored.model.as_ref();
+    let served = stored.served(report);
     let gate = model.map(|model| {
         let evaluation = &model.spec.evaluation;
         let known = known_trigger(model, report.version);
         let gate = judge(evaluation, report, known.unwrap_or(Trigger::Schedule));
         (gate, evaluation.gates.as_slice())
     });
-    Ok(render::explanation(report, gate, log.paint()))
+    Ok(render::explanation(report, served, gate, log.paint()))
 }
 
 /// A line a version, under the rules of a manifest.
@@ -164,6 +165,13 @@ impl Stored {
                 folder: self.folder.clone(),
                 there: self.versions(),
             })
+    }
+
+    /// The report of what a version was compared with: the newest of that model before it.
+    fn served(&self, of: &EvaluationReport) -> Option<&EvaluationReport> {
+        let earlier = self.reports.iter().rev();
+        let mut earlier = earlier.filter(|other| other.version < of.version);
+        earlier.find(|other| Some(&other.digest) == of.reference.as_ref())
     }
 
     fn versions(&self) -> String {

@@ -19,6 +19,9 @@ pub struct TrainingJob {
     pub data: DataSource,
     #[serde(default)]
     pub parameters: BoostingParameters,
+    /// Search for better ones before the training that is published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuning: Option<Tuning>,
     #[serde(default)]
     pub position_bias: PositionBias,
     #[serde(default)]
@@ -234,6 +237,27 @@ impl Default for BoostingParameters {
             seed: 42,
         }
     }
+}
+
+/// A search for parameters, which sees nothing but the lists that train and those that validate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Tuning {
+    /// Trainings that are tried, the first one with the job's own parameters.
+    pub trials: u32,
+    /// No trial but the first goes on for longer than this after the first began.
+    pub max_seconds: u32,
+    /// What may be changed; all else stays as the job says.
+    pub free: Vec<FreeParameter>,
+}
+
+/// A parameter that a search may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FreeParameter {
+    NumIterations,
+    LearningRate,
+    NumLeaves,
+    MinDataInLeaf,
 }
 
 /// How the candidate is measured.

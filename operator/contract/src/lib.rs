@@ -30,9 +30,9 @@ pub use histograms::{
 };
 pub use job::{
     BaselineName, BoostingParameters, CounterLag, DataSource, EvaluationSettings, EventFormat,
-    Evidence, JudgmentFormat, JudgmentSource, LabelSettings, ListSlice, Measure, Metric,
-    PositionBias, PromotedModel, Reference, ReferenceModel, SyntheticShop, TableSource,
-    TrainingJob,
+    Evidence, FreeParameter, JudgmentFormat, JudgmentSource, LabelSettings, ListSlice, Measure,
+    Metric, PositionBias, PromotedModel, Reference, ReferenceModel, SyntheticShop, TableSource,
+    TrainingJob, Tuning,
 };
 pub use manifest::{
     COUNTERS_FORMAT, CountersManifest, FileEntry, MANIFEST_FORMAT, ModelManifest, TABLES_FORMAT,

@@ -28,6 +28,10 @@ pub struct TrainingReport {
     /// Present where clicks were weighted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clicks: Option<ClickWeights>,
+    /// Rank-biased overlap of the candidate with another training of the same recipe that differs in
+    /// its seed alone, where one was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed_overlap: Option<f64>,
     /// The data are those that the served version was trained on, which is named as published:
     /// nothing was trained.
     #[serde(default, skip_serializing_if = "crate::job::is_false")]
@@ -188,6 +192,7 @@ mod tests {
                 clipped_share: 0.123_456,
                 effective_clicks: 123_456_789.1,
             }),
+            seed_overlap: Some(0.123_456),
             data_unchanged: true,
             failure: None,
         };

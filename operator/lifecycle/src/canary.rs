@@ -220,10 +220,16 @@ fn next(seen: &Observed, run: &Run, step: &RolloutStep) -> Step {
     let overlap = (step.weight == 0).then(|| overlap(seen, run)).flatten();
     let version = run.version;
     let message = match &overlap {
-        Some(one) => format!(
-            "v{version} ranked {} requests in the shadow: overlap {}, {} of the first ten are new",
-            one.requests, one.overlap, one.top10_change
-        ),
+        Some(one) => {
+            let seeds = one.seed_overlap.as_ref();
+            let seeds = seeds.map_or_else(String::new, |overlap| {
+                format!(" where two seeds overlap by {overlap}")
+            });
+            format!(
+                "v{version} ranked {} requests in the shadow: overlap {}{seeds}, {} of the first ten are new",
+                one.requests, one.overlap, one.top10_change
+            )
+        }
         None => format!("v{version} is sound {}", place(&seen.spec, run)),
     };
     change(seen, normal("CanaryStepOver", message), |canary| {
@@ -244,6 +250,7 @@ fn overlap(seen: &Observed, run: &Run) -> Option<ShadowOverlap> {
         requests: i64::try_from(tally.shadow_requests).unwrap_or(i64::MAX),
         overlap: format!("{:.3}", tally.overlap / requests),
         top10_change: format!("{:.3}", tally.top10_change / requests),
+        seed_overlap: candidate.seed_overlap.clone(),
     })
 }
 

@@ -1,9 +1,10 @@
 //! From a run to what its trainer is told.
 
-use searchop_api::{RankingModelSpec, RankingModelStatus, figures::number};
+use searchop_api::{Parameters, RankingModelSpec, RankingModelStatus, figures::number};
 use searchop_contract::{
-    BoostingParameters, CounterLag, DataSource, Digest, EvaluationSettings, JudgmentSource,
-    LabelSettings, PromotedModel, ReferenceModel, SyntheticShop, TableSource, TrainingJob,
+    BoostingParameters, CounterLag, DataSource, Digest, EvaluationSettings, FreeParameter,
+    JudgmentSource, LabelSettings, PromotedModel, ReferenceModel, SyntheticShop, TableSource,
+    TrainingJob, Tuning,
 };
 
 use crate::{JobRequest, gate, refresh, run};
@@ -123,6 +124,7 @@ pub fn training_job(
         as_of_time: request.as_of_time,
         data: data_source(spec, &places)?,
         parameters: parameters(spec)?,
+        tuning: tuning(spec)?,
         position_bias: spec.training.position_bias,
         labels: LabelSettings {
             maturity_hours: unsigned(
@@ -231,6 +233,37 @@ fn parameters(spec: &RankingModelSpec) -> Result<BoostingParameters, JobError> {
     })
 }
 
+/// A parameter that has its default was not set: the API server writes defaults into what it stores.
+fn tuning(spec: &RankingModelSpec) -> Result<Option<Tuning>, JobError> {
+    let Some(tuning) = &spec.training.tuning else {
+        return Ok(None);
+    };
+    let (own, default) = (&spec.training.parameters, Parameters::default());
+    let rate = |parameters: &Parameters| number(&parameters.learning_rate);
+    let free = [
+        (
+            FreeParameter::NumIterations,
+            own.num_iterations == default.num_iterations,
+        ),
+        (FreeParameter::LearningRate, rate(own) == rate(&default)),
+        (
+            FreeParameter::NumLeaves,
+            own.num_leaves == default.num_leaves,
+        ),
+        (
+            FreeParameter::MinDataInLeaf,
+            own.min_data_in_leaf == default.min_data_in_leaf,
+        ),
+    ];
+    Ok(Some(Tuning {
+        trials: unsigned("training.tuning.trials", tuning.trials)?,
+        max_seconds: unsigned("training.tuning.maxSeconds", tuning.max_seconds)?,
+        free: (free.into_iter())
+            .filter_map(|(parameter, free)| free.then_some(parameter))
+            .collect(),
+    }))
+}
+
 fn unsigned(field: &'static str, value: i32) -> Result<u32, JobError> {
     u32::try_from(value).map_err(|_| JobError::Negative {
         field,
@@ -294,6 +327,38 @@ mod tests {
         assert_eq!(lag(&spec), (1, 7));
         spec.data.sources.as_mut().unwrap().events.lag_days = Some(2);
         assert_eq!(lag(&spec), (3, 9));
+    }
+
+    #[test]
+    fn only_parameters_at_their_defaults_are_tuned() {
+        let tuning = |parameters: Parameters| {
+            let mut spec = synthetic_spec();
+            spec.training.parameters = parameters;
+            spec.training.tuning = Some(searchop_api::Tuning::default());
+            training_job("products", &spec, &request(), places())
+                .unwrap()
+                .tuning
+                .unwrap()
+        };
+        use FreeParameter::{LearningRate, MinDataInLeaf, NumIterations, NumLeaves};
+        let all = tuning(Parameters {
+            learning_rate: ".05".into(),
+            seed: 7,
+            ..Parameters::default()
+        });
+        assert_eq!(
+            all.free,
+            [NumIterations, LearningRate, NumLeaves, MinDataInLeaf]
+        );
+        assert_eq!((all.trials, all.max_seconds), (20, 1800));
+        let some = tuning(Parameters {
+            num_leaves: 31,
+            learning_rate: "0.1".into(),
+            ..Parameters::default()
+        });
+        assert_eq!(some.free, [NumIterations, MinDataInLeaf]);
+        let job = training_job("products", &synthetic_spec(), &request(), places());
+        assert_eq!(job.unwrap().tuning, None);
     }
 
     #[test]

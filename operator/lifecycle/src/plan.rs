@@ -51,7 +51,7 @@ pub enum ObservedJob {
     /// Created, not ended. `waiting` says why no pod runs, where that is known.
     Active { waiting: Option<String> },
     /// Ended with a readable report.
-    Reported(TrainingReport),
+    Reported(Box<TrainingReport>),
     /// Ended well, but its report cannot be read (any more).
     ReportLost { message: String },
     /// Ended badly.

@@ -87,6 +87,7 @@ pub fn candidate(name: &str) -> Candidate {
         confidence: "0.95".into(),
         evidence: None,
         best_promoted: None,
+        seed_overlap: None,
         figures: Vec::new(),
     }
 }
@@ -157,6 +158,7 @@ pub fn report(spec: &RankingModelSpec, job: &JobRequest, name: &str, gain: f64) 
             .into_iter()
             .map(figures)
             .collect(),
+        seed_overlap: Some(0.745),
         ..TrainingReport::default()
     }
 }

@@ -26,6 +26,7 @@ pub fn train_hash(spec: &RankingModelSpec) -> String {
     let trains = json!({
         "data": data,
         "parameters": spec.training.parameters,
+        "tuning": spec.training.tuning,
         "positionBias": unless(json!(PositionBias::Auto), json!(spec.training.position_bias)),
         "labels": unless(json!(Labels::default()), json!(spec.training.labels)),
         "counterDropout": unless(json!(DEFAULT_COUNTER_DROPOUT), json!(spec.training.counter_dropout)),

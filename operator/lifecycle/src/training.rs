@@ -44,6 +44,7 @@ fn store_report(seen: &Observed, run: &Run, report: &TrainingReport) -> Step {
             confidence: String::new(),
             evidence: None,
             best_promoted: None,
+            seed_overlap: None,
             figures: Vec::new(),
         },
         (None, None) => return start_over(seen, run, "the report names no published model"),
@@ -55,6 +56,12 @@ fn store_report(seen: &Observed, run: &Run, report: &TrainingReport) -> Step {
         best_promoted: report
             .best_promoted
             .and_then(|version| i32::try_from(version).ok()),
+        // An evaluation trains no second one.
+        seed_overlap: report
+            .seed_overlap
+            .filter(|overlap| (0.0..=1.0).contains(overlap))
+            .map(|overlap| format!("{overlap:.3}"))
+            .or_else(|| published.seed_overlap.clone()),
         figures: report
             .measurements
             .iter()

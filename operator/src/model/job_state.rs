@@ -86,7 +86,9 @@ fn report(end: Option<&ContainerStateTerminated>, version: i32) -> ObservedJob {
         return lost("the trainer's pod, or what it said, is gone".to_owned());
     };
     match TrainingReport::parse(message.as_bytes()) {
-        Ok(report) if i32::try_from(report.version) == Ok(version) => ObservedJob::Reported(report),
+        Ok(report) if i32::try_from(report.version) == Ok(version) => {
+            ObservedJob::Reported(Box::new(report))
+        }
         Ok(report) => lost(format!(
             "the report speaks of version {}, not of {version}",
             report.version

@@ -1,6 +1,8 @@
 //! What people read of a judgement: figures side by side, and query by query.
 
-use searchop_contract::{ClickWeights, Digest, Evidence, ListSlice, Measurement, Metric};
+use searchop_contract::{
+    BoostingParameters, ClickWeights, Digest, Evidence, ListSlice, Measurement, Metric,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -216,6 +218,123 @@ fn asked(metric: Metric, slice: Option<ListSlice>) -> Asked {
     }
 }
 
+/// How a version came about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Course {
+    /// That are kept: the validation lists were best ordered after them.
+    pub trees: u32,
+    /// Some points of the way, the best and the last among them.
+    pub curve: Vec<CurvePoint>,
+    /// Every feature, the most useful first.
+    pub importance: Vec<FeatureShare>,
+    /// Absent where no parameters were searched for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuning: Option<Search>,
+}
+
+/// A search for parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Search {
+    /// Trials that were asked for.
+    pub asked: u32,
+    /// Those that ended, the first one with the parameters as they were declared.
+    pub trials: Vec<Trial>,
+    /// Index of the best, which is the model.
+    pub chosen: usize,
+    /// Time ran out before all were tried: another machine may find another model.
+    pub out_of_time: bool,
+}
+
+/// A training with some parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Trial {
+    pub parameters: BoostingParameters,
+    /// Best NDCG@10 on the validation lists, and after how many trees; absent where no split was found.
+    pub valid: Option<f64>,
+    pub trees: u32,
+}
+
+/// NDCG@10 after so many trees.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CurvePoint {
+    pub tree: u32,
+    /// On the lists that were trained on; not taken after every tree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train: Option<f64>,
+    pub valid: f64,
+}
+
+/// What a feature did in the trees that are kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FeatureShare {
+    pub feature: String,
+    /// Of the loss that all splits took away, 0 to 1.
+    pub share: f64,
+    /// Splits that use it.
+    pub splits: u64,
+}
+
+impl Course {
+    /// At most about this many points are kept of a curve.
+    const POINTS: usize = 40;
+
+    /// `valid` after each tree, `train` after some, gains in any order.
+    pub fn new(
+        trees: u32,
+        (valid, train): (&[f64], &[(u32, f64)]),
+        gains: impl Iterator<Item = (String, f64, u64)>,
+    ) -> Self {
+        let last = valid.len() as u32;
+        let step = (train.len().div_ceil(Self::POINTS)).max(1);
+        let mut trees_shown: Vec<u32> = train.iter().step_by(step).map(|one| one.0).collect();
+        trees_shown.extend([trees, last]);
+        trees_shown.sort_unstable();
+        trees_shown.dedup();
+        let point = |tree: u32| {
+            let train = train.iter().find(|one| one.0 == tree);
+            Some(CurvePoint {
+                tree,
+                train: train.map(|one| one.1),
+                valid: *valid.get(tree.checked_sub(1)? as usize)?,
+            })
+        };
+        let gains: Vec<(String, f64, u64)> = gains.collect();
+        let all: f64 = gains.iter().map(|(_, gain, _)| gain).sum();
+        let share = |(feature, gain, splits): (String, f64, u64)| FeatureShare {
+            feature,
+            share: rounded(gain / all).unwrap_or(0.0),
+            splits,
+        };
+        let mut importance: Vec<FeatureShare> = gains.into_iter().map(share).collect();
+        importance.sort_by(|a, b| {
+            let by_share = b.share.total_cmp(&a.share);
+            by_share.then_with(|| a.feature.cmp(&b.feature))
+        });
+        Self {
+            trees,
+            curve: trees_shown.into_iter().filter_map(point).collect(),
+            importance,
+            tuning: None,
+        }
+    }
+}
+
+/// The candidate beside another training on the same rows that differs in its seed alone: what two
+/// versions differ by where nothing has changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OtherSeed {
+    pub seed: u32,
+    /// What the other training took, in seconds.
+    pub seconds: f64,
+    pub comparison: Comparison,
+}
+
 /// Everything that was found out about one version when it was judged, beside the artifacts: what is
 /// served meanwhile is in here, so that it is no part of the model, whose address does not depend on
 /// that.
@@ -246,6 +365,12 @@ pub struct EvaluationReport {
     pub slices: Vec<SliceFigures>,
     /// Against the served version, else against the first baseline.
     pub changes: Changes,
+    /// Absent where the version was only evaluated and its own report cannot be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub course: Option<Course>,
+    /// Absent where nothing was trained, or where another training would have taken too long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_seed: Option<OtherSeed>,
 }
 
 #[cfg(test)]
@@ -317,6 +442,35 @@ mod tests {
             assert_eq!(one.served.is_some(), one.queries > 0);
             assert_eq!(one.candidate.is_some(), one.queries > 0);
         }
+    }
+
+    #[test]
+    fn a_course_is_thinned_and_keeps_the_best_and_the_last_tree() {
+        let valid: Vec<f64> = (1..=1003).map(|tree| f64::from(tree) / 2000.0).collect();
+        let train: Vec<(u32, f64)> = (0..=100).map(|tenth| ((tenth * 10).max(1), 0.5)).collect();
+        let gains = [("a", 1.0, 3), ("b", 3.0, 2), ("c", 0.0, 0)];
+        let gains = gains.map(|(name, gain, splits)| (name.to_owned(), gain, splits));
+        let course = Course::new(973, (&valid, &train), gains.into_iter());
+        assert!(
+            (30..=50).contains(&course.curve.len()),
+            "{}",
+            course.curve.len()
+        );
+        let at = |tree| {
+            course
+                .curve
+                .iter()
+                .find(|point| point.tree == tree)
+                .unwrap()
+        };
+        assert_eq!((at(973).train, at(973).valid), (None, 0.4865));
+        assert_eq!((at(1).train, at(1003).valid), (Some(0.5), 0.5015));
+        let shares: Vec<_> = course
+            .importance
+            .iter()
+            .map(|one| (&*one.feature, one.share))
+            .collect();
+        assert_eq!(shares, [("b", 0.75), ("a", 0.25), ("c", 0.0)]);
     }
 
     #[test]

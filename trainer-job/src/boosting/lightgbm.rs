@@ -154,18 +154,28 @@ impl<'data> Booster<'data> {
 
     /// The raw score of every validation row.
     pub fn validation_scores(&self, rows: usize) -> Result<Vec<f64>, BoostingError> {
+        self.scores(1, rows)
+    }
+
+    /// The raw score of every training row.
+    pub fn training_scores(&self, rows: usize) -> Result<Vec<f64>, BoostingError> {
+        self.scores(0, rows)
+    }
+
+    /// `set` counts the training set as 0 and those of [`Self::add_validation`] from 1.
+    fn scores(&self, set: c_int, rows: usize) -> Result<Vec<f64>, BoostingError> {
         let mut count = 0_i64;
-        // SAFETY: a live handle and an out-pointer.
-        check(unsafe { sys::LGBM_BoosterGetNumPredict(self.handle, 1, &raw mut count) })?;
+        // SAFETY: a live handle and an out-pointer; LightGBM checks the number of the set.
+        check(unsafe { sys::LGBM_BoosterGetNumPredict(self.handle, set, &raw mut count) })?;
         if usize::try_from(count) != Ok(rows) {
             return Err(BoostingError::Shape(format!(
-                "{count} validation scores for {rows} rows"
+                "{count} scores of set {set} for {rows} rows"
             )));
         }
         let mut scores = vec![0.0_f64; rows];
         // SAFETY: `scores` has room for the count that LightGBM has just told.
         check(unsafe {
-            sys::LGBM_BoosterGetPredict(self.handle, 1, &raw mut count, scores.as_mut_ptr())
+            sys::LGBM_BoosterGetPredict(self.handle, set, &raw mut count, scores.as_mut_ptr())
         })?;
         Ok(scores)
     }

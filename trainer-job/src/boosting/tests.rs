@@ -51,6 +51,18 @@ fn trained(threads: usize) -> Trained {
 }
 
 #[test]
+fn the_training_lists_are_followed_after_some_trees() {
+    let found = trained(1).train_curve;
+    let trees: Vec<u32> = found.iter().map(|point| point.tree).collect();
+    assert_eq!(trees, [1, 10, 20, 30, 40]);
+    assert!(found[4].ndcg_at_10 > found[0].ndcg_at_10, "{found:?}");
+    assert!(
+        found.iter().all(|point| point.ndcg_at_10 <= 1.0),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn learns_and_keeps_the_best_trees() {
     let mut seen = Vec::new();
     let parameters = BoostingParameters {

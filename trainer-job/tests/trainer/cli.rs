@@ -53,7 +53,17 @@ fn a_run_ends_with_zero_a_report_and_a_line_a_stage() {
         .iter()
         .map(|stage| stage["stage"].as_str().unwrap())
         .collect();
-    assert_eq!(names, ["load", "features", "train", "evaluate", "publish"]);
+    assert_eq!(
+        names,
+        [
+            "load",
+            "features",
+            "train",
+            "evaluate",
+            "publish",
+            "otherSeed"
+        ]
+    );
     assert!(stages.iter().all(|stage| stage["seconds"].is_number()));
     let stdout = String::from_utf8(output.stdout).unwrap();
     for ranker in ["candidate", "LoggedOrder", "Bm25", "Random"] {

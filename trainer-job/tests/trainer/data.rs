@@ -34,6 +34,7 @@ fn job(data: DataSource) -> TrainingJob {
         as_of_time: "2026-11-24T08:00:00Z".parse().unwrap(),
         data,
         parameters: BoostingParameters::default(),
+        tuning: None,
         position_bias: PositionBias::Auto,
         labels: LabelSettings::default(),
         counter_dropout: 0.3,

@@ -44,6 +44,7 @@ fn job(store: &Path, shop: SyntheticShop) -> TrainingJob {
         as_of_time: "2026-11-24T06:00:00Z".parse().unwrap(),
         data: DataSource::Synthetic(shop),
         parameters: BoostingParameters::default(),
+        tuning: None,
         position_bias: PositionBias::Auto,
         labels: LabelSettings::default(),
         counter_dropout: 0.3,

@@ -6,8 +6,18 @@ use std::{
     process::{Command, Output},
 };
 
-use searchop_contract::names::{MODELS_FOLDER, TABLES_FOLDER};
-use searchop_trainer::{folder::Folder, progress::Progress, run};
+use searchop_contract::{
+    FreeParameter, TrainingJob, Tuning,
+    names::{MODELS_FOLDER, TABLES_FOLDER},
+};
+use searchop_model::artifact::read_model;
+use searchop_trainer::{
+    folder::Folder,
+    progress::Progress,
+    publish::Store,
+    run::{self, Bench},
+    slices::Slice,
+};
 
 use super::shops::small_job;
 
@@ -20,6 +30,75 @@ fn stage(name: &str, job: &Path, work: &Path) -> Output {
         .env("SEARCHOP_CPU_LIMIT_MILLIS", "1000")
         .output()
         .unwrap()
+}
+
+/// Everything about the lists that judge is turned around: no trial may see it.
+#[test]
+fn a_search_for_parameters_never_sees_what_judges_and_what_it_finds_is_published() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut job = small_job(&dir.path().join("store"));
+    job.tuning = Some(Tuning {
+        trials: 4,
+        max_seconds: 3600,
+        free: vec![FreeParameter::NumLeaves, FreeParameter::MinDataInLeaf],
+    });
+    let work = dir.path().join("work");
+    fs::create_dir(&work).unwrap();
+    let bench = Bench {
+        job: &job,
+        work: &work,
+        store: Store::open(&job).unwrap(),
+        progress: &Progress::silent(),
+    };
+    let prepared = bench.features().unwrap();
+    let trained = bench.train(&prepared, 1).unwrap();
+    let search = trained.tuning.clone().unwrap();
+    assert_eq!((search.trials.len(), search.out_of_time), (4, false));
+    assert_eq!(search.trials[0].parameters, job.parameters);
+    assert!(
+        search
+            .trials
+            .iter()
+            .all(|trial| { trial.parameters.learning_rate == job.parameters.learning_rate })
+    );
+
+    let mut other = prepared.clone();
+    let judging: Vec<usize> = (prepared.rows.of(Slice::Gate))
+        .chain(prepared.rows.of(Slice::Judged))
+        .flat_map(|list| list.rows.clone())
+        .collect();
+    assert!(!judging.is_empty());
+    for row in judging {
+        other.rows.candidates[row].label = 3 - other.rows.candidates[row].label;
+        let columns = prepared.rows.row(0).len();
+        other.rows.values[row * columns..(row + 1) * columns].fill(1.0);
+    }
+    assert_eq!(bench.train(&other, 1).unwrap(), trained);
+
+    let judged = bench.evaluate(&prepared, &trained).unwrap();
+    let published = bench.publish(&prepared, &trained, &judged).unwrap();
+    let model = dir
+        .path()
+        .join("store")
+        .join(MODELS_FOLDER)
+        .join(published.digest.hex());
+    let model = read_model(&model, &published.digest).unwrap();
+    assert_eq!(
+        model.manifest.parameters,
+        search.trials[search.chosen].parameters
+    );
+    let untuned = TrainingJob {
+        parameters: trained.parameters.clone(),
+        tuning: None,
+        ..job.clone()
+    };
+    let again = Bench {
+        job: &untuned,
+        work: &work,
+        store: Store::open(&job).unwrap(),
+        progress: &Progress::silent(),
+    };
+    assert_eq!(again.train(&prepared, 1).unwrap().text, trained.text);
 }
 
 #[test]

@@ -11,6 +11,12 @@ pub struct Training {
     /// LightGBM's parameters.
     pub parameters: Parameters,
 
+    /// Search for better parameters in each training; off where it is absent. Parameters that differ from
+    /// their default stay as they are. Only lists that train and validate are looked at, never the
+    /// held-out ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tuning: Option<Tuning>,
+
     /// Auto: learns what a position is worth beside the trees, where the log can tell. None: clicks
     /// count the same wherever they happened.
     pub position_bias: PositionBias,
@@ -52,6 +58,7 @@ impl Default for Training {
     fn default() -> Self {
         Self {
             parameters: Parameters::default(),
+            tuning: None,
             position_bias: PositionBias::Auto,
             labels: Labels::default(),
             counter_dropout: DEFAULT_COUNTER_DROPOUT.to_owned(),
@@ -59,6 +66,30 @@ impl Default for Training {
             resources: ContainerResources::default(),
             active_deadline_seconds: 3600,
             backoff_limit: 3,
+        }
+    }
+}
+
+/// A search for parameters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Tuning {
+    /// Trainings that are tried, the first one with the parameters as they are. The same seed and number
+    /// of trials try the same ones.
+    #[schemars(range(min = 2, max = 200))]
+    pub trials: i32,
+
+    /// The search ends after this time with the best that it has found, unless all trials are done: then
+    /// what is found depends on how fast the machine is.
+    #[schemars(range(min = 1, max = 604_800))]
+    pub max_seconds: i32,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            trials: 20,
+            max_seconds: 1800,
         }
     }
 }

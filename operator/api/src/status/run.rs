@@ -113,6 +113,12 @@ pub struct ShadowOverlap {
     /// Share of the first ten that is new, 0 to 1.
     #[schemars(length(max = 16))]
     pub top10_change: String,
+
+    /// The overlap on the held-out days of two trainings of the candidate's recipe that differ in their
+    /// seed alone, where the trainer made a second one: what an overlap means.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub seed_overlap: Option<String>,
 }
 
 /// A trained version before it is judged.
@@ -149,6 +155,11 @@ pub struct Candidate {
     /// The best of the last promoted versions, where the candidate was compared with that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub best_promoted: Option<i32>,
+
+    /// Rank-biased overlap with another training that differs in its seed alone, where one was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub seed_overlap: Option<String>,
 
     /// Figures that the gate reads, as the trainer reported them.
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]

@@ -222,6 +222,12 @@ fn rules_of_a_model() {
             "a rule needs exactly one of outOfStock and pins",
         ),
         (
+            "/spec/training",
+            json!({"tuning": {"trials": 10}, "activeDeadlineSeconds": 1801}),
+            json!({"tuning": {"maxSeconds": 600}, "activeDeadlineSeconds": 600}),
+            "training.tuning.maxSeconds must be less than training.activeDeadlineSeconds",
+        ),
+        (
             "/spec/serving/rules",
             json!([]),
             json!([{"name": "a", "outOfStock": "Last", "pins": {"ids": ["1"]}}]),

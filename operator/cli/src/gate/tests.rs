@@ -1,7 +1,10 @@
 use searchop_contract::{
-    ClickWeights, Digest, Evidence, ListSlice, Measure, Measurement, Metric, Reference,
+    BoostingParameters, ClickWeights, Digest, Evidence, ListSlice, Measure, Measurement, Metric,
+    Reference,
 };
-use searchop_evaluation::report::{Changes, Comparison, Figures, QueryChange, SliceFigures};
+use searchop_evaluation::report::{
+    Changes, Comparison, Course, Figures, OtherSeed, QueryChange, Search, SliceFigures, Trial,
+};
 
 use super::*;
 use crate::terminal::Paint;
@@ -72,6 +75,57 @@ fn report(version: u32, gain: f64) -> EvaluationReport {
             winners: vec![change("red shoe", 1.0, 0.4)],
             losers: vec![change("tent", 0.2, 0.9)],
         },
+        course: Some(course()),
+        other_seed: Some(OtherSeed {
+            seed: 41,
+            seconds: 3.25,
+            comparison: Comparison {
+                against: "seed 41".to_owned(),
+                difference: Some(-0.002),
+                low: Some(-0.012),
+                high: Some(0.008),
+                smallest_gain: Some(0.015),
+                wins: 60,
+                ties: 280,
+                losses: 60,
+                worst_decile: Some(-0.08),
+                rank_biased_overlap: Some(0.74),
+            },
+        }),
+    }
+}
+
+/// 150 trees of which 117 are kept.
+fn course() -> Course {
+    let value = |tree: u32| 0.7 - 0.2 / f64::from(tree);
+    let valid: Vec<f64> = (1..=150).map(value).collect();
+    let train: Vec<(u32, f64)> = (0..=15)
+        .map(|tenth| (tenth * 10).max(1))
+        .map(|tree| (tree, value(tree) + 0.05))
+        .collect();
+    let gain = |feature: u32| {
+        (
+            format!("f{feature}"),
+            f64::from(feature),
+            u64::from(feature),
+        )
+    };
+    let trial = |num_leaves, valid| Trial {
+        parameters: BoostingParameters {
+            num_leaves,
+            ..BoostingParameters::default()
+        },
+        valid: Some(valid),
+        trees: 117,
+    };
+    Course {
+        tuning: Some(Search {
+            asked: 20,
+            trials: vec![trial(7, 0.69), trial(12, 0.698)],
+            chosen: 1,
+            out_of_time: true,
+        }),
+        ..Course::new(117, (&valid, &train), (0..12).map(gain))
     }
 }
 
@@ -101,7 +155,16 @@ fn a_version_is_explained_with_its_verdict() {
     let evaluation = Evaluation::default();
     let gate = judge(&evaluation, &report, Trigger::Schedule);
     let judged = Some((gate, evaluation.gates.as_slice()));
-    insta::assert_snapshot!(render::explanation(&report, judged, Paint::PLAIN));
+    let served = EvaluationReport {
+        version: 2,
+        ..report.clone()
+    };
+    insta::assert_snapshot!(render::explanation(
+        &report,
+        Some(&served),
+        judged,
+        Paint::PLAIN
+    ));
 }
 
 #[test]

@@ -283,7 +283,7 @@ impl Trainer {
         Ok(ended(&dir)?.map(|end| match end {
             Ended::Badly { reason, message } => ObservedJob::Failed { reason, message },
             Ended::Well => match report(&dir) {
-                Ok(report) => ObservedJob::Reported(report),
+                Ok(report) => ObservedJob::Reported(Box::new(report)),
                 Err(message) => ObservedJob::ReportLost { message },
             },
         }))

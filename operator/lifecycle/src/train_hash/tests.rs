@@ -47,6 +47,8 @@ fn table() -> Vec<(&'static str, Value, Effect)> {
         ("/training/parameters/numLeaves", json!(15), Trains),
         ("/training/parameters/minDataInLeaf", json!(5), Trains),
         ("/training/parameters/seed", json!(1), Trains),
+        ("/training/tuning/trials", json!(7), Trains),
+        ("/training/tuning/maxSeconds", json!(7), Trains),
         ("/training/positionBias", json!("None"), Trains),
         ("/training/labels/maturityHours", json!(24), Trains),
         ("/features/candidateList", json!(true), Trains),
@@ -159,6 +161,7 @@ fn base(pointer: &str) -> Value {
     .unwrap();
     let amounts = json!({"requests": {"cpu": "1", "memory": "512Mi"}, "limits": {"cpu": "2", "memory": "2Gi"}});
     spec["training"]["resources"] = amounts.clone();
+    spec["training"]["tuning"] = json!({"trials": 20, "maxSeconds": 600});
     if !synthetic {
         spec["data"]["sources"]["judgments"] =
             json!({"uri": "s3://shop/judgments.csv", "format": "Quepid"});

@@ -227,6 +227,7 @@ fn a_step_in_the_shadow_reports_how_far_the_order_differs() {
         (shadow.requests, &*shadow.overlap, &*shadow.top10_change),
         (2000, "0.900", "0.100")
     );
+    assert_eq!(shadow.seed_overlap.as_deref(), Some("0.745"));
 }
 
 #[test]

@@ -92,6 +92,7 @@ fn the_largest_status_fits() {
             figures,
             evidence: Some(Evidence::DebiasedClicks),
             best_promoted: Some(version - 1),
+            seed_overlap: Some("0.123".into()),
             ..candidate("x")
         };
         let words = if outcome == Outcome::Failed {
@@ -184,6 +185,7 @@ fn the_largest_status_fits() {
                     requests: i64::from(u32::MAX),
                     overlap: "0.123456".into(),
                     top10_change: "0.123456".into(),
+                    seed_overlap: Some("0.123".into()),
                 }),
             }),
             candidate: Some(candidate),

@@ -319,7 +319,7 @@ impl World {
         };
         *state = Some(match end {
             End::Report { name, gain } => {
-                ObservedJob::Reported(report(&self.seen.spec, request, name, gain))
+                ObservedJob::Reported(Box::new(report(&self.seen.spec, request, name, gain)))
             }
             End::ReportWithout(reference) => {
                 let mut report = report(&self.seen.spec, request, "good", 0.2);
@@ -328,7 +328,7 @@ impl World {
                         .against
                         .is_none_or(|against| format!("{against:?}") != reference)
                 });
-                ObservedJob::Reported(report)
+                ObservedJob::Reported(Box::new(report))
             }
             End::DataUnchanged => {
                 let (digest, tables_digest) = request.reference.clone().unwrap();
@@ -337,7 +337,7 @@ impl World {
                 (published.digest, published.tables_digest) = (digest, tables_digest);
                 report.measurements = Vec::new();
                 report.data_unchanged = true;
-                ObservedJob::Reported(report)
+                ObservedJob::Reported(Box::new(report))
             }
             End::LoseReport => ObservedJob::ReportLost {
                 message: "the pod is gone".into(),

@@ -20,7 +20,7 @@ use crate::{
     evaluate::{Contestants, Evaluation, Overlap},
     kept_counters::KeptCounters,
     outcome::{Judged, ModelReport, Outcome, Training},
-    prepare::{self, Prepared, Summary},
+    prepare::{self, Prepared},
     progress::{Progress, Stage, counts},
     publish::{self, Named, Store},
     slices::Slice,

@@ -63,8 +63,8 @@ pub struct DriftFinding {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DriftedFeature {
-    /// Name of the feature.
-    #[schemars(length(max = 64))]
+    /// Name of the feature, or how it begins.
+    #[schemars(length(max = 32))]
     pub name: String,
 
     /// Population stability index beyond what chance adds. From 0.1 on the feature has drifted.

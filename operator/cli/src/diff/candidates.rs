@@ -58,6 +58,7 @@ impl Item {
             id: &self.id,
             fields: &self.fields,
             values: &self.values,
+            shared: &[],
         }
     }
 }
@@ -116,7 +117,7 @@ impl Asked {
     pub fn check(&self) -> Result<(), DiffError> {
         match self.items.len() {
             0 => Err(DiffError::Usage("there is no candidate".to_owned())),
-            ..=MAX_CANDIDATES => Ok(()),
+            1..=MAX_CANDIDATES => Ok(()),
             many => Err(DiffError::Usage(format!(
                 "{many} candidates, at most {MAX_CANDIDATES} are compared"
             ))),

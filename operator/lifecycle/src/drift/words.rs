@@ -10,7 +10,7 @@ use super::{DriftWatch, FEATURE_LIMIT, Finding, SHARE_LIMIT, Shift};
 use crate::{Note, NoteType, Observed, time::stored};
 
 /// Characters of a feature's name: names come from pods.
-const MAX_NAME: usize = 64;
+const MAX_NAME: usize = 32;
 
 const FEATURES_DRIFTED: &str = "FeaturesDrifted";
 const SKEWED: &str = "Skewed";
@@ -114,7 +114,7 @@ fn state(rules: &Drift, status: &RankingModelStatus) -> (ConditionStatus, &'stat
     let (end, windows) = (drift.end_time.0, found.drifted_windows);
     if verdict(rules, status).is_some() {
         let message = format!(
-            "requests of {name} differ from its first ones in {windows} windows in a row up to {end}: {}{apart}",
+            "requests of {name} differ from its first ones in {windows} windows in a row up to {end}: {}",
             words(drift)
         );
         return (ConditionStatus::True, FEATURES_DRIFTED, message);
@@ -122,7 +122,7 @@ fn state(rules: &Drift, status: &RankingModelStatus) -> (ConditionStatus, &'stat
     if windows > 0 {
         let needed = rules.consecutive_windows;
         let message = format!(
-            "{windows} of {needed} windows in a row, up to {end}, differ from the first requests of {name}: {}{apart}",
+            "{windows} of {needed} windows in a row, up to {end}, differ from the first requests of {name}: {}",
             words(drift)
         );
         return (ConditionStatus::False, "WindowDrifted", message);

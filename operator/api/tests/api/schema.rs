@@ -255,6 +255,7 @@ fn defaults_are_visible() {
         "pinnedVersion",
         "schedule",
         "onDrift",
+        "tuning",
         "maxScoreShift",
         "modelRef",
         "modelSelector",

@@ -5,7 +5,6 @@ use std::{
     fs::File,
     io::{BufRead as _, BufReader},
     path::Path,
-    process::Command,
 };
 
 use jiff::{civil::Date, tz::TimeZone};
@@ -21,7 +20,7 @@ use searchop_model::{
 };
 use serde::{Deserialize, de::DeserializeOwned};
 
-use crate::Failure;
+use crate::{Failure, process::trainer};
 
 /// The shop as it stands on this day, so that a run next month measures the same.
 pub const AS_OF: &str = "2026-11-20T00:00:00Z";
@@ -65,19 +64,14 @@ struct Event {
 
 /// Has the trainer draw a shop into `folder`.
 pub fn draw_shop(folder: &Path, products: u32, events: u32) -> Result<(), Failure> {
-    let status = Command::new("searchop-trainer")
-        .arg("generate")
-        .args(["--format", "ndjson", "--as-of", AS_OF])
-        .args(["--products", &products.to_string()])
-        .args(["--events", &events.to_string()])
-        .arg("--out")
-        .arg(folder)
-        .status()?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("searchop-trainer generate ended with {status}").into())
-    }
+    trainer("generate", |command| {
+        command
+            .args(["--format", "ndjson", "--as-of", AS_OF])
+            .args(["--products", &products.to_string()])
+            .args(["--events", &events.to_string()])
+            .arg("--out")
+            .arg(folder);
+    })
 }
 
 /// The catalogue of a drawn shop.

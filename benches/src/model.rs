@@ -2,7 +2,7 @@
 //! run long before there are as many as are wanted, so the trees of several runs stand one after
 //! the other; their scores add up.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path};
 
 use searchop_contract::{BoostingParameters, Digest, MANIFEST_FORMAT, ModelManifest, names};
 use searchop_model::{
@@ -15,7 +15,7 @@ use searchop_model::{
 };
 use serde_json::{Value, json};
 
-use crate::{Failure, catalogue::AS_OF, fixture::place, requests::Request};
+use crate::{Failure, catalogue::AS_OF, fixture::place, process::trainer, requests::Request};
 
 /// Trees of the forest that is measured …
 pub const TREES: usize = 200;
@@ -59,18 +59,15 @@ fn train(folder: &Path, seed: u32) -> Result<String, Failure> {
     });
     let (file, report) = (folder.join("job.json"), folder.join("report.json"));
     fs::write(&file, job.to_string())?;
-    let status = Command::new("searchop-trainer")
-        .arg("run")
-        .arg("--job")
-        .arg(&file)
-        .arg("--report")
-        .arg(&report)
-        // With more threads than free cores LightGBM is many times slower.
-        .env(names::CPU_LIMIT_ENV, "1000")
-        .status()?;
-    if !status.success() {
-        return Err(format!("searchop-trainer run ended with {status}").into());
-    }
+    trainer("run", |command| {
+        command
+            .arg("--job")
+            .arg(&file)
+            .arg("--report")
+            .arg(&report)
+            // With more threads than free cores LightGBM is many times slower.
+            .env(names::CPU_LIMIT_ENV, "1000");
+    })?;
     let report: Value = serde_json::from_slice(&fs::read(&report)?)?;
     let digest: Digest = serde_json::from_value(report["published"]["digest"].clone())?;
     let models = artifacts.join(names::MODELS_FOLDER);

@@ -142,6 +142,21 @@ impl Drop for Service {
     }
 }
 
+/// Has the trainer do something; `configure` adds arguments to the verb.
+pub fn trainer(verb: &str, configure: impl FnOnce(&mut Command)) -> Result<(), Failure> {
+    let mut command = Command::new("searchop-trainer");
+    command.arg(verb);
+    configure(&mut command);
+    let status = command
+        .status()
+        .map_err(|error| format!("searchop-trainer: {error}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("searchop-trainer {verb} ended with {status}").into())
+    }
+}
+
 /// Keeps this program off the processor of a ranker that is pinned.
 pub fn pin_self() -> Result<(), Failure> {
     let status = Command::new("taskset")

@@ -127,6 +127,14 @@ pub struct Trained {
     pub tuning: Option<Search>,
 }
 
+impl Trained {
+    /// NDCG@10 of the trees that are kept on the validation lists; `None` without any.
+    pub fn reached(&self) -> Option<f64> {
+        let last = (self.trees as usize).checked_sub(1)?;
+        self.curve.get(last).copied()
+    }
+}
+
 /// How well the training lists are ordered after so many trees.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]

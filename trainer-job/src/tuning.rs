@@ -64,7 +64,7 @@ where
         };
         found.trials.push(trial(&parameters, trained.as_ref()));
         if let Some(trained) = trained
-            && reached(&trained) > reached(&best)
+            && trained.reached() > best.reached()
         {
             found.chosen = found.trials.len() - 1;
             best = trained;
@@ -74,15 +74,10 @@ where
     Ok(best)
 }
 
-/// Of the trees that are kept.
-fn reached(trained: &Trained) -> Option<f64> {
-    trained.curve.get(trained.trees as usize - 1).copied()
-}
-
 fn trial(parameters: &BoostingParameters, trained: Option<&Trained>) -> Trial {
     Trial {
         parameters: parameters.clone(),
-        valid: trained.and_then(reached),
+        valid: trained.and_then(Trained::reached),
         trees: trained.map_or(0, |trained| trained.trees),
     }
 }

@@ -6,6 +6,8 @@
 mod rules;
 #[path = "api/samples.rs"]
 mod samples;
+#[path = "api/schedules.rs"]
+mod schedules;
 #[path = "api/schema.rs"]
 mod schema;
 #[path = "api/written.rs"]

@@ -1,9 +1,9 @@
 //! Is a candidate that answers part of the requests as sound as what serves?
 //!
-//! Nearly everything is a share over a limit: answers that failed, answers slower than the served version's
-//! p99 and what may be added to it, values that were missing; scores are a matter of their own. A share counts as over its limit where
-//! even its lower bound is, so that one failure among the first few answers aborts nothing; where
-//! only the estimate is, more requests have to tell.
+//! Nearly everything is a share over a limit: answers that failed, answers slower than the served
+//! version's p99 and what may be added to it, values that were missing; scores are a matter of their
+//! own. A share counts as over its limit where even its lower bound is, so that one failure among the
+//! first few answers aborts nothing; where only the estimate is, more requests have to tell.
 
 mod scores;
 

@@ -8,6 +8,7 @@
 //! schedule is edited or resumed, so nothing ever fires for the past, and it never moves back by
 //! itself, so a clock that jumps back repeats nothing.
 
+mod conditions;
 mod on_drift;
 mod queue;
 
@@ -15,16 +16,17 @@ use jiff::{SignedDuration, Timestamp};
 use searchop_api::{
     ConcurrencyPolicy, RankingModel, RetrainScheduleSpec, RetrainScheduleStatus, ScheduleAction,
     SkippedTick, TickRecord, Trigger,
-    conditions::{ConditionState, ConditionStatus, READY, SCHEDULED, STALLED, find, set_condition},
 };
 use serde_json::json;
 
+use conditions::Fate;
 pub use queue::Asking;
 
 use crate::{
-    Note, NoteType, Tick, Ticks, TicksError, drift, refresh,
+    Note, NoteType, Tick, Ticks, drift, refresh,
     retrain_request::{Asked, Pending, pending},
-    run, selection,
+    run,
+    ticks::blackout_at,
     time::{stored, whole_seconds},
     train_hash::digest,
 };
@@ -142,45 +144,20 @@ pub fn plan_schedule(observed: &ObservedSchedule) -> SchedulePlan {
                 .filter(|_| !seen.spec.suspend)
                 .and_then(|tick| ticks.first_open(tick));
             plan.status.next_schedule_time = next.map(|tick| stored(tick.due));
-            fate(seen, next)
+            Fate::of(seen, next)
         }
         Ok(None) => {
             plan.status.next_schedule_time = None;
-            fate(seen, None)
+            Fate::of(seen, None)
         }
         Err(error) => {
             plan.status.next_schedule_time = None;
-            unreadable(&error)
+            Fate::unreadable(&error)
         }
     };
     on_drift::look(seen, &mut plan);
-    let was_stalled = stalled_reason(&seen.status);
-    write_conditions(seen, &fate, &mut plan.status);
-    if fate.stalls && was_stalled.as_deref() != Some(fate.reason) {
-        plan.notes.push(warning(fate.reason, fate.message));
-    }
+    fate.write(seen, &mut plan);
     plan
-}
-
-/// What the conditions say.
-struct Fate {
-    scheduled: bool,
-    /// Only an edit helps.
-    stalls: bool,
-    reason: &'static str,
-    message: String,
-}
-
-fn unreadable(error: &TicksError) -> Fate {
-    Fate {
-        scheduled: false,
-        stalls: true,
-        reason: match error {
-            TicksError::Schedule(_) => "ScheduleInvalid",
-            TicksError::TimeZone(_) => "TimeZoneUnknown",
-        },
-        message: error.to_string(),
-    }
 }
 
 /// Starts counting from now where the schedule is new, edited or resumed. Models that wait for their
@@ -223,7 +200,8 @@ fn next_tick(
 /// Goes on with the tick whose models wait, and deals with every tick since the anchor: the newest
 /// may ask, those before it were missed.
 fn look_at_ticks(seen: &ObservedSchedule, ticks: &Ticks, plan: &mut SchedulePlan) {
-    queue::advance(seen, ticks.blackout_at(seen.now).is_some(), plan);
+    let blackout = blackout_at(&seen.spec.blackouts, seen.now);
+    queue::advance(seen, blackout.is_some(), plan);
     let Some(anchor) = plan.status.anchor_time.as_ref().map(|time| time.0) else {
         return;
     };
@@ -318,89 +296,6 @@ fn record(status: &mut RetrainScheduleStatus, (time, trigger): Occasion, outcome
         },
     );
     status.recent.truncate(MAX_RECENT);
-}
-
-fn fate(seen: &ObservedSchedule, next: Option<Tick>) -> Fate {
-    let well = |scheduled, reason, message| Fate {
-        scheduled,
-        stalls: false,
-        reason,
-        message,
-    };
-    let (whom, models) = (selection::selected(&seen.spec), seen.models.len());
-    let (many, drifts) = (
-        seen.spec.model_selector.is_some(),
-        seen.spec.on_drift.is_some(),
-    );
-    let what = match (seen.spec.action, many) {
-        (ScheduleAction::Retrain, _) => "a retrain",
-        (ScheduleAction::RefreshTables, false) => "a refresh of its tables",
-        (ScheduleAction::RefreshTables, true) => "a refresh of their tables",
-    };
-    match (next, &seen.spec.schedule) {
-        _ if seen.spec.suspend => {
-            well(false, "Suspended", "suspended: asks for nothing".to_owned())
-        }
-        (None, Some(schedule)) => Fate {
-            scheduled: false,
-            stalls: true,
-            reason: "NeverFires",
-            message: format!("spec.schedule: {schedule:?} fits no date"),
-        },
-        _ if models == 0 && many => well(false, nobody(seen), format!("there are none of {whom}")),
-        _ if models == 0 => {
-            let message = format!("there is no rankingmodel {whom:?}");
-            well(false, nobody(seen), message)
-        }
-        (Some(_), _) if many => {
-            let most = seen.spec.parallelism;
-            let message =
-                format!("asks {whom}, {models} now, for {what} at each tick, {most} at a time");
-            well(true, "Scheduled", message)
-        }
-        (next, _) => {
-            let when = match (next.is_some(), drifts) {
-                (true, true) => "at each tick, and when its requests have drifted",
-                (true, false) => "at each tick",
-                (false, _) => "when its requests have drifted",
-            };
-            let reason = if next.is_some() {
-                "Scheduled"
-            } else {
-                "OnDrift"
-            };
-            well(true, reason, format!("asks {whom} for {what} {when}"))
-        }
-    }
-}
-
-fn write_conditions(seen: &ObservedSchedule, fate: &Fate, status: &mut RetrainScheduleStatus) {
-    let state = |type_, value: bool, (reason, message): (&str, &str)| ConditionState {
-        type_,
-        status: ConditionStatus::from(value),
-        reason: reason.to_owned(),
-        message: message.to_owned(),
-    };
-    let words = (fate.reason, &*fate.message);
-    let stalled = if fate.stalls {
-        words
-    } else {
-        ("NotStalled", "nothing is in the way")
-    };
-    // A suspended schedule does all that is asked of it.
-    let ready = fate.scheduled || seen.spec.suspend && !fate.stalls;
-    for state in [
-        state(READY, ready, words),
-        state(SCHEDULED, fate.scheduled, words),
-        state(STALLED, fate.stalls, stalled),
-    ] {
-        set_condition(&mut status.conditions, state, seen.generation, seen.now);
-    }
-}
-
-fn stalled_reason(status: &RetrainScheduleStatus) -> Option<String> {
-    let stalled = find(&status.conditions, STALLED)?;
-    (stalled.status == ConditionStatus::True.as_str()).then(|| stalled.reason.clone())
 }
 
 fn warning(reason: &'static str, message: String) -> Note {

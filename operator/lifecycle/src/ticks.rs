@@ -104,14 +104,7 @@ impl Ticks {
 
     /// The blackout in which this tick is due.
     pub fn blackout(&self, tick: Tick) -> Option<&Blackout> {
-        self.blackout_at(tick.due)
-    }
-
-    /// The blackout at this instant.
-    pub fn blackout_at(&self, instant: Timestamp) -> Option<&Blackout> {
-        self.blackouts
-            .iter()
-            .find(|blackout| (blackout.start_time.0..blackout.end_time.0).contains(&instant))
+        blackout_at(&self.blackouts, tick.due)
     }
 
     fn tick(&self, time: Timestamp) -> Tick {
@@ -138,6 +131,13 @@ impl Ticks {
             .fold(0, |sum, byte| sum << 8 | i64::from(*byte));
         number % (most + 1)
     }
+}
+
+/// The one of these blackouts that this instant lies in.
+pub(crate) fn blackout_at(blackouts: &[Blackout], instant: Timestamp) -> Option<&Blackout> {
+    blackouts
+        .iter()
+        .find(|blackout| (blackout.start_time.0..blackout.end_time.0).contains(&instant))
 }
 
 #[cfg(test)]

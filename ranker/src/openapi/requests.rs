@@ -348,3 +348,22 @@ pub fn rerank_examples() -> Value {
         },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use searchop_contract::PRODUCT_FIELDS;
+
+    use super::*;
+
+    #[test]
+    fn the_contract_names_the_fields_of_products() {
+        let columns = columns();
+        for field in PRODUCT_FIELDS.iter().filter(|field| **field != "id") {
+            assert!(columns.contains_key(*field), "{field}");
+        }
+        let is_feature = |name: &String| features().iter().any(|feature| feature.name == name);
+        for name in columns.keys().filter(|name| !is_feature(name)) {
+            assert!(PRODUCT_FIELDS.contains(&&**name), "{name}");
+        }
+    }
+}

@@ -86,7 +86,7 @@ fn learns_and_keeps_the_best_trees() {
     assert_eq!(seen.len(), model.curve.len());
     let best = model.curve.iter().copied().fold(0.0, f64::max);
     assert!(best > 0.85, "{best}");
-    assert!((model.curve[model.trees as usize - 1] - best).abs() < 1e-15);
+    assert!((model.reached().unwrap() - best).abs() < 1e-15);
     assert_eq!(model.text.matches("\nTree=").count(), model.trees as usize);
     let gain: Vec<f64> = model.importance.iter().map(|one| one.gain).collect();
     assert!(gain[0] > gain[1] && gain[1] > gain[2], "{gain:?}");

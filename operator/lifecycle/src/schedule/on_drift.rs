@@ -8,7 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 use searchop_api::{ConcurrencyPolicy, OnDrift, Trigger};
 
 use super::{Asking, ObservedModel, ObservedSchedule, SchedulePlan, record, skip, warning};
-use crate::{Note, NoteType, RetrainRequest, selection::selected, time::stored};
+use crate::{
+    Note, NoteType, RetrainRequest, selection::selected, ticks::blackout_at, time::stored,
+};
 
 const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
 
@@ -85,14 +87,10 @@ fn decide(
     {
         return Ok(None);
     }
-    let in_blackout = |now: Timestamp| {
-        let mut blackouts = seen.spec.blackouts.iter();
-        blackouts.any(|blackout| (blackout.start_time.0..blackout.end_time.0).contains(&now))
-    };
     let handled = handled.map(|request| request.time);
     let cooldown = SignedDuration::from_secs(rules.cooldown_seconds.into());
     let budget = usize::try_from(rules.max_per_week).unwrap_or(0);
-    if in_blackout(seen.now) {
+    if blackout_at(&seen.spec.blackouts, seen.now).is_some() {
         return Err("Blackout");
     }
     if model.suspended {

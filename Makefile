@@ -179,7 +179,7 @@ e2e: images tools ## Scenarios on a whole cluster (root)
 		-- $(scenarios) --test cluster -- --test-threads=2
 
 .PHONY: soak
-soak: images tools ## Half an hour of rollouts, rollbacks and lost pods under load, on a whole cluster (root)
+soak: images tools ## Ten minutes of rollouts, rollbacks and lost pods under load, on a whole cluster (root)
 	@$(scenarios) --no-run --test cluster
 	@$(CLUSTER)/with.sh $(foreach name,$(IMAGES),--load "$$($(CLUSTER)/images.sh build $(name) $(image-$(name)))") \
 		-- $(scenarios) --test cluster -- --ignored --nocapture soak

@@ -2,11 +2,10 @@
 //! before, and rankings that need no model. Every ranker orders the same lists, from the same rows:
 //! only what ranks differs. The operator only compares these figures with limits.
 
-use std::collections::{HashMap, HashSet};
+mod before;
 
 use searchop_contract::{
-    BaselineName, ClickWeights, EvaluationSettings, Evidence, ListSlice, Measure, Measurement,
-    Reference,
+    BaselineName, ClickWeights, EvaluationSettings, Evidence, Measure, Measurement, Reference,
 };
 use searchop_evaluation::{
     clicks,
@@ -16,20 +15,14 @@ use searchop_evaluation::{
 use searchop_model::{features::features, forest::Forest};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    encoding::Encoding,
-    propensity::Propensities,
-    rows::{RowList, Rows},
-    slices::Slice,
-};
+use before::Before;
+
+use crate::{encoding::Encoding, propensity::Propensities, rows::Rows, slices::Slice};
 
 /// The feature by which BM25 ranks.
 const BM25_FEATURE: &str = "all_bm25";
 /// With so many judged queries a rule reads judgments unless it says otherwise.
 const ENOUGH_JUDGED: usize = 100;
-/// Where the traffic of head and torso ends, from the most frequent query down.
-const HEAD_SHARE: f64 = 1.0 / 3.0;
-const TORSO_SHARE: f64 = 2.0 / 3.0;
 
 /// A score for each candidate of each held-out list, list after list.
 type Scores = Vec<f64>;
@@ -327,65 +320,6 @@ pub struct BesideServed {
     pub changes: Changes,
 }
 
-/// What was seen before the held-out days.
-struct Before {
-    /// By query key.
-    parts: HashMap<u32, ListSlice>,
-    items: HashSet<u32>,
-}
-
-impl Before {
-    fn new(rows: &Rows) -> Self {
-        let mut counts: HashMap<u32, usize> = HashMap::new();
-        let mut items = HashSet::new();
-        for list in rows.of(Slice::Train).chain(rows.of(Slice::Valid)) {
-            *counts.entry(list.key).or_default() += 1;
-            items.extend(
-                rows.candidates[list.rows.clone()]
-                    .iter()
-                    .map(|one| one.item),
-            );
-        }
-        Self {
-            parts: by_frequency(counts),
-            items,
-        }
-    }
-
-    /// The slices that a held-out list is in.
-    fn slices(&self, rows: &Rows, list: &RowList) -> Vec<ListSlice> {
-        let part = self.parts.get(&list.key).copied();
-        let mut slices = vec![part.unwrap_or(ListSlice::Tail)];
-        if part.is_none() {
-            slices.push(ListSlice::ColdQueries);
-        }
-        let mut candidates = rows.candidates[list.rows.clone()].iter();
-        if candidates.any(|one| one.label > 0 && !self.items.contains(&one.item)) {
-            slices.push(ListSlice::ColdItems);
-        }
-        slices
-    }
-}
-
-/// Query keys by how many lists they have, cut where a third of the lists and two thirds are above.
-fn by_frequency(counts: HashMap<u32, usize>) -> HashMap<u32, ListSlice> {
-    let all: usize = counts.values().sum();
-    let mut keys: Vec<(u32, usize)> = counts.into_iter().collect();
-    keys.sort_unstable_by_key(|&(key, count)| (std::cmp::Reverse(count), key));
-    let mut above = 0;
-    let part = |(key, count): (u32, usize)| {
-        let share = above as f64 / all as f64;
-        above += count;
-        let part = match share {
-            share if share < HEAD_SHARE => ListSlice::Head,
-            share if share < TORSO_SHARE => ListSlice::Torso,
-            _ => ListSlice::Tail,
-        };
-        (key, part)
-    };
-    keys.into_iter().map(part).collect()
-}
-
 /// The lists of a slice, and the rows of their candidates.
 fn held_out(
     rows: &Rows,
@@ -413,18 +347,4 @@ fn held_out(
         });
     }
     (held_out, indices)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn thirds_of_the_traffic() {
-        let counts = HashMap::from([(1, 30), (2, 20), (3, 20), (4, 10), (5, 10), (6, 10)]);
-        let found = by_frequency(counts);
-        let parts: Vec<ListSlice> = (1..=6).map(|key| found[&key]).collect();
-        use ListSlice::{Head, Tail, Torso};
-        assert_eq!(parts, [Head, Head, Torso, Tail, Tail, Tail]);
-    }
 }

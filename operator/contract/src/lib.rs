@@ -6,6 +6,7 @@
 
 mod check;
 mod digest;
+mod evaluation;
 mod exit;
 mod features;
 mod histograms;
@@ -20,6 +21,9 @@ mod traffic;
 
 pub use check::{Check, CheckOutcome};
 pub use digest::{Digest, DigestError};
+pub use evaluation::{
+    BaselineName, EvaluationSettings, Evidence, ListSlice, Measure, Metric, Reference,
+};
 pub use exit::{ExitCode, FailureReason};
 pub use features::{
     DeclaredFeature, FeatureSource, FeatureType, MAX_CATEGORIES, MAX_DECLARED_FEATURES,
@@ -29,10 +33,9 @@ pub use histograms::{
     BinCounts, Bins, FeatureBins, HistogramReport, MAX_BOUNDS, ReferenceBins, VersionHistograms,
 };
 pub use job::{
-    BaselineName, BoostingParameters, CounterLag, DataSource, EvaluationSettings, EventFormat,
-    Evidence, FreeParameter, JudgmentFormat, JudgmentSource, LabelSettings, ListSlice, Measure,
-    Metric, PositionBias, PromotedModel, Reference, ReferenceModel, SyntheticShop, TableSource,
-    TrainingJob, Tuning,
+    BoostingParameters, CounterLag, DataSource, EventFormat, FreeParameter, JudgmentFormat,
+    JudgmentSource, LabelSettings, PositionBias, PromotedModel, ReferenceModel, SyntheticShop,
+    TableSource, TrainingJob, Tuning,
 };
 pub use manifest::{
     COUNTERS_FORMAT, CountersManifest, FileEntry, MANIFEST_FORMAT, ModelManifest, TABLES_FORMAT,

@@ -3,12 +3,11 @@
 //! Ready = Serving ∧ ¬Reconciling ∧ ¬Stalled, for this generation. Nothing here decides anything, and
 //! no message has a clock in it, so that a pass that finds nothing new writes nothing.
 
-use jiff::{SignedDuration, Timestamp};
 use searchop_api::{
     Outcome, RankingModelStatus, Run, Verdict,
     conditions::{
         AWAITING_APPROVAL, ConditionState, ConditionStatus, LAST_RUN_SUCCEEDED, READY, RECONCILING,
-        SERVING, STALE, STALLED, find, is_true, set_condition,
+        SERVING, STALLED, find, set_condition,
     },
 };
 use searchop_contract::FailureReason;
@@ -18,18 +17,13 @@ use crate::{
     approval::{self, APPROVAL_REQUIRED},
     canary, drift, refresh,
     run::{self, digests},
-    standing,
+    stale, standing,
     time::stored,
     train_hash::train_hash,
 };
 
 /// Reason of Ready and of a Reconciling that is false since nobody may start.
 pub const SUSPENDED: &str = "Suspended";
-/// Reason of Stale.
-pub const DATA_TOO_OLD: &str = "DataTooOld";
-/// Reason of Stale where only the tables are too old.
-pub const TABLES_TOO_OLD: &str = "TablesTooOld";
-const DATA_RECENT: &str = "DataRecent";
 
 /// A reason word and the words that go with it.
 type Reason = (String, String);
@@ -62,40 +56,9 @@ pub(crate) fn turns(before: &RankingModelStatus, after: &RankingModelStatus) -> 
             message,
         });
     }
-    if is_true(&after.conditions, STALE) && !is_true(&before.conditions, STALE) {
-        let stale = find(&after.conditions, STALE);
-        let tables = stale.is_some_and(|stale| stale.reason == TABLES_TOO_OLD);
-        notes.push(Note {
-            kind: NoteType::Warning,
-            reason: if tables { TABLES_TOO_OLD } else { DATA_TOO_OLD },
-            message: stale.map(|stale| stale.message.clone()).unwrap_or_default(),
-        });
-    }
+    notes.extend(stale::turned(before, after));
     notes.extend(drift::turns(before, after));
     notes
-}
-
-/// When the next part of the served version becomes too old.
-pub(crate) fn next_stale(seen: &Observed, status: &RankingModelStatus) -> Option<Timestamp> {
-    let moments = [model_stale_at(seen, status), tables_stale_at(seen, status)];
-    let moments = moments.into_iter().flatten();
-    moments.filter(|moment| *moment > seen.now).min()
-}
-
-/// When the served trees become, or became, too old.
-fn model_stale_at(seen: &Observed, status: &RankingModelStatus) -> Option<Timestamp> {
-    let through = status.served.as_ref()?.trained_through_time.0;
-    later(through, seen.spec.freshness.max_age_seconds)
-}
-
-/// The same for the served tables, where their age has a limit of its own.
-fn tables_stale_at(seen: &Observed, status: &RankingModelStatus) -> Option<Timestamp> {
-    let through = status.served.as_ref()?.tables_time.0;
-    later(through, seen.spec.freshness.tables_max_age_seconds?)
-}
-
-fn later(moment: Timestamp, seconds: i64) -> Option<Timestamp> {
-    moment.checked_add(SignedDuration::from_secs(seconds)).ok()
 }
 
 struct View<'a> {
@@ -113,7 +76,7 @@ impl View<'_> {
             serving,
             self.or_else(RECONCILING, reconciling),
             self.or_else(STALLED, stalled),
-            self.stale(),
+            stale::condition(self.seen, self.status),
             drift::condition(&self.seen.spec.drift, self.status),
         ];
         states.extend(self.awaiting_approval());
@@ -358,47 +321,6 @@ impl View<'_> {
             reason: reason.to_owned(),
             message,
         })
-    }
-
-    fn stale(&self) -> ConditionState {
-        let model = model_stale_at(self.seen, self.status);
-        let (status, reason, message) = match (&self.status.served, model) {
-            (Some(served), Some(moment)) => {
-                let now = self.seen.now;
-                let tables = tables_stale_at(self.seen, self.status);
-                let reason = match tables {
-                    _ if now >= moment => DATA_TOO_OLD,
-                    Some(moment) if now >= moment => TABLES_TOO_OLD,
-                    _ => DATA_RECENT,
-                };
-                let (name, through) = (&served.name, served.trained_through_time.0);
-                let verb = if now >= moment { "went" } else { "goes" };
-                let mut message =
-                    format!("{name} has seen data up to {through} and {verb} stale at {moment}");
-                if let Some(moment) = tables {
-                    let (verb, through) = (
-                        if now >= moment { "went" } else { "go" },
-                        served.tables_time.0,
-                    );
-                    message += &format!(
-                        "; its tables have seen data up to {through} and {verb} stale at {moment}"
-                    );
-                }
-                let stale = reason != DATA_RECENT;
-                (stale.into(), reason, message)
-            }
-            _ => (
-                ConditionStatus::Unknown,
-                "NoVersion",
-                "no version serves yet".to_owned(),
-            ),
-        };
-        ConditionState {
-            type_: STALE,
-            status,
-            reason: reason.to_owned(),
-            message,
-        }
     }
 
     /// The newest run that ended by itself. While another is under way, what was said stays.

@@ -25,6 +25,7 @@ mod rollout;
 mod run;
 mod schedule;
 mod selection;
+mod stale;
 mod standing;
 #[cfg(test)]
 mod testing;

@@ -9,6 +9,7 @@ use searchop_contract::{
 use crate::{
     canary, conditions, history, refresh,
     run::{self, digests},
+    stale,
     standing::{self, known},
     time::whole_seconds,
 };
@@ -187,7 +188,7 @@ pub fn plan(observed: &Observed) -> Plan {
 
 /// When something follows though nothing happens.
 fn wake_at(seen: &Observed, status: &RankingModelStatus) -> Option<Timestamp> {
-    let stale = conditions::next_stale(seen, status);
+    let stale = stale::next(seen, status);
     let held = run::live(status).and_then(|run| canary::wake_at(seen, run));
     let moments = [stale, held].into_iter().flatten();
     moments.filter(|moment| *moment > seen.now).min()

@@ -1,22 +1,20 @@
 //! A model with the tables it serves from: everything that ranking a request needs.
 
+mod golden;
+
 use std::{cell::RefCell, path::Path};
 
 use searchop_contract::{Digest, TablesManifest};
 
 use crate::{
-    artifact::{ArtifactError, GoldenRow, Model, read_model},
+    artifact::{ArtifactError, Model, read_model},
     features::{AnalysedQuery, CandidateList, RowInput, features, text_columns, text_values},
     forest::{Contributions, ExplainError, Forest, Scratch},
     item::Candidate,
     linked::Linked,
-    schema::Schema,
     tables::{QueryItems, Tables},
     text_cache::{QueryCache, TextCache},
 };
-
-/// Scores may differ by this much from the trainer's.
-const GOLDEN_TOLERANCE: f64 = 1e-9;
 
 /// Candidates that are looked up at the same time: enough to hide how slow memory is, few enough to
 /// be still in the cache when it is their turn.
@@ -120,7 +118,7 @@ impl Bundle {
         let model = read_model(model_dir, model)?;
         let (loaded, tables_manifest) = Tables::read(tables_dir, tables)?;
         let linked = Linked::new(&model.schema, &loaded)?;
-        verify_golden((&model, &linked), &loaded, tables)?;
+        golden::verify((&model, &linked), &loaded, tables)?;
         Ok(Self {
             linked,
             model,
@@ -344,94 +342,6 @@ impl<'a> Rows<'a> {
             kept.keep(item, text_values(&row[start..]));
         }
     }
-}
-
-/// Checks that this program scores the golden rows as the trainer did and, with the tables they
-/// came from, that it computes the same features.
-fn verify_golden(
-    (model, linked): (&Model, &Linked),
-    tables: &Tables,
-    tables_digest: &Digest,
-) -> Result<(), ArtifactError> {
-    let golden = &model.golden;
-    if golden.rows.is_empty() {
-        return Err(ArtifactError::Golden {
-            row: 0,
-            detail: "there are no rows".to_owned(),
-        });
-    }
-    let same_tables = golden.tables_digest == *tables_digest;
-    let scores = golden_scores(model)?;
-    for ((row, expected), score) in golden.rows.iter().enumerate().zip(scores) {
-        let in_row = |detail| ArtifactError::Golden { row, detail };
-        verify_score(score, expected).map_err(in_row)?;
-        if same_tables {
-            verify_features((tables, linked), (expected, &model.schema), golden.time)
-                .map_err(in_row)?;
-        }
-    }
-    Ok(())
-}
-
-/// What the code that serves makes of the golden rows.
-fn golden_scores(model: &Model) -> Result<Vec<f64>, ArtifactError> {
-    let rows = &model.golden.rows;
-    let expected = model.manifest.features.len();
-    let of_other_width = |row: &GoldenRow| row.features.len() != expected;
-    if let Some(row) = rows.iter().position(of_other_width) {
-        let found = rows[row].features.len();
-        let detail = format!("has {found} features, the model has {expected}");
-        return Err(ArtifactError::Golden { row, detail });
-    }
-    let values: Vec<f32> = rows.iter().flat_map(GoldenRow::row).collect();
-    let mut scores = vec![0.0; rows.len()];
-    model
-        .forest
-        .score_rows(&values, &mut Scratch::default(), &mut scores);
-    Ok(scores)
-}
-
-fn verify_score(score: f64, golden: &GoldenRow) -> Result<(), String> {
-    let close = (score - golden.score).abs() <= GOLDEN_TOLERANCE * golden.score.abs().max(1.0);
-    if close {
-        Ok(())
-    } else {
-        Err(format!(
-            "scores {score}, the trainer computed {}",
-            golden.score
-        ))
-    }
-}
-
-fn verify_features(
-    (tables, linked): (&Tables, &Linked),
-    (golden, schema): (&GoldenRow, &Schema),
-    time: i64,
-) -> Result<(), String> {
-    if tables.item(&golden.item).is_none() {
-        return Err(format!("item {:?} is not in the tables", golden.item));
-    }
-    let values = golden.encode(schema)?;
-    let candidate = Candidate {
-        id: &golden.item,
-        values: &values,
-        ..Candidate::default()
-    };
-    let rows = declared_features_of(
-        (tables, linked),
-        &golden.query,
-        time,
-        std::slice::from_ref(&candidate),
-    );
-    for ((column, &found), expected) in rows[0].iter().enumerate().zip(golden.row()) {
-        if found != expected && !(found.is_nan() && expected.is_nan()) {
-            return Err(format!(
-                "{} is {found}, the trainer computed {expected}",
-                schema.name(column)
-            ));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

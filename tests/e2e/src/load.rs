@@ -95,22 +95,22 @@ const LIFETIME_DAYS: i64 = 1000;
 /// Asks `authority` (`host:port`).
 pub async fn run(authority: &str, load: Load) -> Seen {
     let seen = Arc::<Mutex<Seen>>::default();
-    let end = Arc::new(Mutex::new(Instant::now() + PATIENCE));
+    let patience = Instant::now() + PATIENCE;
+    let end = Arc::<Mutex<Option<Instant>>>::default();
     let tasks = (0..load.clients * 2).map(|n| {
         let (seen, end, authority) = (seen.clone(), end.clone(), authority.to_owned());
         tokio::spawn(async move {
             let kept = client();
-            let mut counted = false;
             let mut user = n as u64;
-            while Instant::now() < *end.lock().unwrap() {
+            while Instant::now() < end.lock().unwrap().unwrap_or(patience) {
                 let http = if n % 2 == 0 { kept.clone() } else { client() };
                 let body = load.asks.body(user);
                 note(&seen, post(&http, &authority, &body).await);
                 user += 1;
-                if !counted && seen.lock().unwrap().digests.len() >= load.versions {
-                    counted = true;
-                    let mut end = end.lock().unwrap();
-                    *end = (*end).min(Instant::now() + load.length);
+                if seen.lock().unwrap().digests.len() >= load.versions {
+                    end.lock()
+                        .unwrap()
+                        .get_or_insert_with(|| Instant::now() + load.length);
                 }
                 tokio::time::sleep(load.pause).await;
             }
